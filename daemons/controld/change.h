@@ -31,6 +31,15 @@ int change_add(Change *c, const Object *before, Object *after) _nodiscard_;
 int change_tombstone(Change *c, const char *key) _nodiscard_;
 int change_enrolment(Change *c, const char *token_id, const char *identity_hex, const char *idem, const char *node_id)
                 _nodiscard_;
+/* A node with its uplinks and prefixes; tombstones its id, identity and WireGuard key (in hexadecimal). */
+int change_remove_node(Change *c, const Node *n) _nodiscard_;
 FieldError *change_error(Change *c);
 /* The revision that this change will have. */
 uint64_t change_revision(const Change *c);
+
+/* For the manager: the queue itself. Freeing it refuses what waits with -ESHUTDOWN. */
+int change_queue_new(Manager *m, ChangeQueue **ret) _nodiscard_;
+ChangeQueue *change_queue_free(ChangeQueue *q);
+size_t change_queue_length(const ChangeQueue *q);
+/* The first change of a run: brings the stored items of topics to what this version of the compiler makes of the model. */
+int change_recompile(Manager *m, void (*done)(Manager *m, int result, void *userdata), void *userdata) _nodiscard_;

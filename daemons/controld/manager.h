@@ -18,12 +18,15 @@
 typedef struct ChangeQueue ChangeQueue;
 typedef struct Agents Agents;
 
+struct RateLimit;
+
 typedef struct Settings {
         char **urls;  /* what goes into tokens; at least one */
         char **names; /* of the certificate: hosts of the urls and more */
         char *state_directory; /* /var/lib/sdwan/controller, or SDWAN_STATE_DIRECTORY */
-        uint16_t port;         /* only when no socket was passed */
-        uint64_t max_agents_per_ip;
+        Address listen_address; /* family 0: all; these two only when no socket was passed */
+        uint16_t port;
+        uint64_t max_agents_per_ip; /* connections of one address: many sites may sit behind one NAT */
 } Settings;
 
 typedef struct Credentials {
@@ -39,7 +42,13 @@ typedef struct Credentials {
         size_t keydoc_len;
 } Credentials;
 
+typedef struct ManagerCounters {
+        uint64_t changes, changes_failed;
+        uint64_t api_requests, api_errors, api_unauthorized; /* errors: answers of 400 and more */
+} ManagerCounters;
+
 typedef struct Manager {
+        const char *config_path; /* NULL: the default */
         Daemon daemon;
         Settings settings;
         Credentials credentials;
@@ -51,4 +60,14 @@ typedef struct Manager {
         Agents *agents;
         HttpServer *http;
         PolkitRegistry *polkit;
+        struct RateLimit *failures; /* wrong API tokens, by address */
+        sd_event_source *daily;     /* looks whether the leaf has to be renewed */
+        int listen_fd;              /* until the server has it */
+        int lock_fd;                /* of the state directory: one controller at a time */
+        bool ready, terminating;
+        ManagerCounters counters;
 } Manager;
+
+/* Everything up to serving; the rest happens in the loop. Says what is wrong itself; *ret_exit: what main() returns. */
+int manager_start(Manager *m, int *ret_exit) _nodiscard_;
+void manager_done(Manager *m);

@@ -44,5 +44,13 @@ int model_add_tombstone(Model *m, const char *key) _nodiscard_;
  * what is deleted. after NULL: delete. 0; -EINVAL, -EEXIST (unique), -EBUSY (referred to) with *ret_error. */
 int model_check(const Model *m, const Object *before, const Object *after, FieldError *ret_error) _nodiscard_;
 
+/* As model_check(), with what the same change does besides: swaps that are not in the model yet. */
+typedef struct ModelSwap {
+        const Object *before;
+        Object *after;
+} ModelSwap;
+int model_check_with(const Model *m, const ModelSwap *pending, size_t n_pending, const Object *before,
+                     const Object *after, FieldError *ret_error) _nodiscard_;
+
 /* Takes after (NULL: delete before). Frees before. -ENOMEM leaves the model as it was. */
 int model_swap(Model *m, const Object *before, Object *after) _nodiscard_;

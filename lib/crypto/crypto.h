@@ -57,7 +57,8 @@ int envelope_verify(const PublicKey *key, const char *domain, const void *data, 
 #define DOMAIN_BATCH "sdwan-batch-v1"
 
 /* A signed document on the wire: {"p":"<b64url payload>","k":"<key id>","s":"<b64url signature>"}.
- * Both ends work on the bytes of the payload. */
+ * Both ends work on the bytes of the payload. This order of members without white space is the only form that is read.
+ * -EINVAL: a key id of other characters than letters, digits, "-", "_", ".", or of more than 64. */
 int envelope_encode(const Secret *seed, const char *key_id, const char *domain, const void *payload, size_t len,
                     char **ret_json, size_t *ret_len) _nodiscard_;
 /* Looks the key up by its id through lookup (NULL: unknown). -EBADMSG: not of this form or not signed; -ENOKEY:
@@ -91,7 +92,8 @@ int challenge_open(const Secret *sealing_key, const char *challenge, const uint8
 #define NODE_ID_SIZE (2 * DIGEST_SIZE + 1)
 void node_id_from_identity(const PublicKey *identity, char ret[static NODE_ID_SIZE]);
 
-/* Five words of a list of 2,048 (55 bits of BLAKE2b of the key) joined by "-": what two people compare. */
+/* Five words of 2,048 (55 bits of BLAKE2b of the key) joined by "-", "loda-hujo-buba-nara-mafo": what two people
+ * compare. The words are made by a rule: consonant, vowel, consonant, vowel. */
 #define FINGERPRINT_MAX 64
 void identity_fingerprint(const PublicKey *identity, char ret[static FINGERPRINT_MAX]);
 

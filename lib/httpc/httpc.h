@@ -17,7 +17,7 @@ typedef struct HttpCall HttpCall;
 typedef enum HttpTrust {
         HTTP_TRUST_CA,       /* ca_pem, and the host's name or address in the certificate */
         HTTP_TRUST_SYSTEM,   /* the machine's CA store, and the name */
-        HTTP_TRUST_UNVERIFIED, /* only for M0 (SECURITY.md 2.4): nothing secret goes out, 64 KiB, no redirect */
+        HTTP_TRUST_UNVERIFIED, /* only for M0 (SECURITY.md 2.4): GET without header fields (else -EPERM), 64 KiB */
 } HttpTrust;
 
 typedef struct HttpClientConfig {
@@ -25,7 +25,7 @@ typedef struct HttpClientConfig {
         HttpTrust trust;
         const char *ca_pem;
         uint64_t connect_usec; /* resolving, connecting and handshake, 0: 10 s */
-        uint64_t total_usec;   /* a whole call that is not a stream, 0: 30 s */
+        uint64_t total_usec;   /* a whole call that is not a stream, from its turn on, 0: 30 s */
         size_t max_body_bytes; /* 0: 1 MiB */
 } HttpClientConfig;
 
@@ -48,8 +48,12 @@ typedef struct HttpHeaderField {
         const char *name, *value;
 } HttpHeaderField;
 
-/* done is called once, not from within this call. Calls wait for one another. The body and headers are copied; the
- * copies are wiped. *ret (may be NULL) is for http_call_cancel(). */
+/* GET, POST, PUT, PATCH, DELETE. done is called once, not from within this call; it may start calls, cancel others and
+ * free the client. Calls wait for one another, -EBUSY: 64 are waiting. The body and headers are copied; the copies are
+ * wiped. -EINVAL: method, target or a field is not what may stand there; Host, Content-Length and their like are not
+ * the caller's. *ret (may be NULL) is for http_call_cancel() until done was called.
+ * A kept connection without a call is closed after 15 s. When a kept one turns out to be closed before an answer has
+ * begun, a GET is sent once more, and every other method ends with -ECONNRESET. */
 int http_client_call(HttpClient *c, const char *method, const char *target, const HttpHeaderField *headers,
                      size_t n_headers, const void *body, size_t body_len,
                      void (*done)(const HttpResponse *response, void *userdata), void *userdata, HttpCall **ret)
@@ -57,7 +61,8 @@ int http_client_call(HttpClient *c, const char *method, const char *target, cons
 
 /* A GET whose answer has no end, as lines. on_line is called for each line (without its LF; empty ones too) of an
  * answer with status 200; done once at the end, whatever the reason (error -ECONNRESET when the server closed). A line past
- * max_line_bytes, or nothing at all for silence_usec, ends it. A stream owns its connection. */
+ * max_line_bytes, or nothing at all for silence_usec, ends it (-EFBIG, -ETIMEDOUT). A stream owns its connection: what else
+ * there is to ask meanwhile needs a client of its own. on_line may cancel the call and free the client. */
 int http_client_stream(HttpClient *c, const char *target, const HttpHeaderField *headers, size_t n_headers,
                        size_t max_line_bytes, uint64_t silence_usec,
                        void (*on_line)(const char *line, size_t len, void *userdata),

@@ -46,5 +46,8 @@ const uint8_t *h1_parser_body(const H1Parser *p, size_t *ret_len);
 void h1_parser_next(H1Parser *p);
 bool h1_parser_idle(const H1Parser *p); /* no byte of a next request has come */
 
+bool h1_parser_in_body(const H1Parser *p); /* the headers are complete, the body is not */
+size_t h1_parser_buffered(const H1Parser *p); /* bytes held, headers included */
+
 /* Checks of a request target that HTTP/2 shares. 0, or the status to answer with. */
 unsigned http_target_check(const char *target, size_t len);

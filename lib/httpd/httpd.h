@@ -82,7 +82,8 @@ typedef struct HttpHeader {
         const char *name, *value;
 } HttpHeader;
 
-/* The security headers of SECURITY.md section 3 are added to every answer. The body is copied. The request is gone
+/* The security headers of SECURITY.md section 3 are added to every answer, but for those that it has itself (such as
+ * cache-control). Content-Length, Date and Connection are the server's. The body is copied. The request is gone
  * afterwards. Answers to a client that has left are dropped silently. */
 int http_request_respond(HttpRequest *r, unsigned status, const HttpHeader *headers, size_t n_headers,
                          const void *body, size_t body_len);
@@ -92,7 +93,8 @@ int http_request_problem(HttpRequest *r, unsigned status, const char *code, cons
 
 /* An answer without an end (the agents' stream, events). The stream belongs to the connection; on_close is called
  * once when it is over for whatever reason but http_stream_end(), and the pointer is invalid afterwards. r is gone
- * when this succeeds. */
+ * when this succeeds; otherwise it is still to be answered. -ECONNRESET: the client has left. -ESHUTDOWN: draining.
+ * -EINVAL: a HEAD request. An HTTP/1.1 connection ends with its stream. */
 typedef struct HttpStream HttpStream;
 int http_request_stream_begin(HttpRequest *r, const char *content_type, void (*on_close)(void *userdata),
                               void *userdata, HttpStream **ret) _nodiscard_;

@@ -24,7 +24,7 @@ typedef struct JsonError {
 } JsonError;
 
 /* -EBADMSG: not strict JSON; *ret_error (may be NULL) says where and why. -E2BIG: too deep or too many items.
- * The caller drops *ret with json_object_put(). The top level may be any value. */
+ * -ENOMEM. The caller drops *ret with json_object_put(); it is NULL for JSON null. The top level may be any value. */
 int json_parse(const char *s, size_t len, JsonFlags flags, JsonError *ret_error, json_object **ret) _nodiscard_;
 
 /* Compact serialisation in new memory; NULL: out of memory. '/' is not escaped. */
@@ -40,7 +40,8 @@ static inline json_object *json_unrefp_helper(json_object *o) {
 DEFINE_CLEANUP(json_object *, json_unrefp_helper);
 #define _cleanup_json_ _cleanup_(json_unrefp_helperp)
 
-/* Builders: take ownership of value, also on failure (-ENOMEM). */
+/* Builders: take ownership of value, also on failure (-ENOMEM; -EINVAL: a string is not UTF-8, which no JSON could
+ * carry). value NULL is JSON null. */
 int json_add(json_object *object, const char *key, json_object *value) _nodiscard_;
 int json_add_string(json_object *object, const char *key, const char *value) _nodiscard_; /* NULL: JSON null */
 int json_add_u64(json_object *object, const char *key, uint64_t value) _nodiscard_;

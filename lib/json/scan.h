@@ -9,6 +9,6 @@
  * NaN and its like, trailing bytes, integers outside [INT64_MIN, UINT64_MAX], numbers that overflow a double,
  * names "__proto__", "constructor", "prototype".
  *
- * 0; -EBADMSG with *ret_offset and *ret_reason (static) set; -E2BIG for depth or max_items (0: no limit). */
+ * 0; -EBADMSG with *ret_offset and *ret_reason (static) set; -E2BIG for depth or max_items (0: no limit); -ENOMEM. */
 int json_scan(const char *s, size_t len, unsigned max_depth, size_t max_items, size_t *ret_offset,
               const char **ret_reason) _nodiscard_;

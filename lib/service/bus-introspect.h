@@ -16,7 +16,10 @@ typedef struct BusInterface {
         sd_bus_node_enumerator_t enumerate;
 } BusInterface;
 
+/* Plain objects and fallback ones with their enumerators, for as long as the bus lives. An ObjectManager is the caller's
+ * to add. */
 int bus_register(sd_bus *bus, const BusInterface *interfaces, size_t n, void *userdata) _nodiscard_;
-/* Writes the introspection XML of one interface, or of all at one path, to standard output: made from the vtable, on
- * a private connection to itself, without any bus daemon. */
+/* Writes the introspection XML of one interface (or, given a path, of all at that path; given "list", the paths and
+ * names) to standard output: made from the vtable, on a private connection to itself, without any bus daemon.
+ * -ENOENT: there is no such interface. */
 int bus_introspect(const BusInterface *interfaces, size_t n, const char *interface_name) _nodiscard_;

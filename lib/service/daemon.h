@@ -6,9 +6,12 @@
 #include <systemd/sd-event.h>
 
 #include "base/macro.h"
+#include "service/log-control.h"
 
 /* What the three daemons' main() share: signals, watchdog, journal, bus, ready. */
 
+/* The caller makes it empty ({ 0 }) and sets the callbacks and userdata before daemon_run(). It stays where it is: the
+ * loop points at it. */
 typedef struct Daemon {
         sd_event *event;
         sd_bus *bus;
@@ -18,6 +21,11 @@ typedef struct Daemon {
         void (*on_terminate)(void *userdata);
         void (*on_reload)(void *userdata); /* SIGHUP; may be NULL */
         void *userdata;
+
+        /* Of lib/service only. */
+        const char *bus_name;
+        bool terminating;
+        LogControl log;
 } Daemon;
 
 /* Exit statuses that all daemons share; documented in their manual pages. */
@@ -48,5 +56,6 @@ void daemon_status(const char *format, ...) _printf_(1, 2);
 int daemon_run(Daemon *d);
 void daemon_done(Daemon *d);
 
-/* Descriptors that systemd passed under a name (FileDescriptorName=); -ENOENT: none. */
+/* The listening stream socket that systemd passed under a name (FileDescriptorName=), non-blocking; -ENOENT: none;
+ * -ENOTSOCK: something else. */
 int daemon_listen_fd(const char *name);

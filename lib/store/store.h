@@ -26,7 +26,8 @@ typedef enum StoreProblem {
  * and *ret_message set. */
 int store_open(const char *path, const Kind *const *kinds, size_t n_kinds, Worker *worker, StoreProblem *ret_problem,
                char **ret_message, Store **ret) _nodiscard_;
-Store *store_free(Store *s); /* waits for what is under way */
+/* While transactions are under way the last of them frees it: free the worker first. */
+Store *store_free(Store *s);
 DEFINE_CLEANUP(Store *, store_free);
 
 /* Loading, in the order of the kinds: the callback owns the object. A negative return stops and is returned. */
@@ -66,9 +67,12 @@ int store_transaction_enrolment(StoreTransaction *t, const char *token_id, const
                                 const char *node_id) _nodiscard_;
 
 /* Result on the main thread: 0 and the new revision; -ESTALE: the revision was not the expected one; -ENOSPC; -EROFS;
- * -EIO: the connection is lost to a failed fsync and the daemon should restart from what is durable. */
+ * -EIO: the connection is lost to a failed fsync and the daemon should restart from what is durable; -ECANCELED: the
+ * worker went away first, and it may or may not have been written. */
 typedef void (*StoreDone)(int result, uint64_t revision, void *userdata);
-/* Takes t. Transactions run in the order of submission. */
+/* Takes t. Transactions run in the order of submission; those that wait for the worker are committed together, and fail
+ * one by one. -EBUSY: STORE_WAITING_MAX are waiting. */
+#define STORE_WAITING_MAX 65536
 int store_submit(Store *s, StoreTransaction *t, StoreDone done, void *userdata) _nodiscard_;
 
 /* The node that a (token, identity, idem) made: blocks for one indexed read. *ret new memory; -ENOENT. */

@@ -6,10 +6,10 @@
 #include "base/buffer.h"
 #include "crypto/crypto.h"
 
-/* WireGuard devices through either of two backends: the kernel's generic netlink, or a userspace implementation's
- * cross-platform UAPI socket (/run/wireguard/<name>.sock: wireguard-go and others). Builders and parsers (wg/genl.h,
- * wg/uapi.h) are pure; this is the transport. Calls block for the kernel's answer (microseconds on netlink; the UAPI
- * socket has a 2 s deadline). */
+/* WireGuard devices through either of two backends: the kernel's generic netlink, or a userspace
+ * implementation's cross-platform UAPI socket (/run/wireguard/<name>.sock: wireguard-go and others).
+ * Builders and parsers (wg/genl.h, wg/uapi.h) are pure; this is the transport. Calls block for the kernel's
+ * answer (microseconds on netlink; the UAPI socket has a 2 s deadline). */
 
 #define WG_NAME_MAX 16
 #define WG_ALLOWED_IPS_MAX 4096 /* of one peer */
@@ -25,9 +25,9 @@ typedef enum WgPeerFlags {
 
 typedef struct WgPeer {
         PublicKey key;
-        WgPeerFlags flags;        /* for changes */
-        Endpoint endpoint;        /* family 0: none */
-        uint16_t keepalive;       /* seconds, 0 off */
+        WgPeerFlags flags;  /* of a change: what to do; of a dump: which WG_PEER_HAS_… there are */
+        Endpoint endpoint;  /* family 0: none */
+        uint16_t keepalive; /* seconds, 0 off */
         uint8_t preshared_key[KEY_SIZE];
         Prefix *allowed_ips;
         size_t n_allowed_ips;
@@ -69,24 +69,30 @@ typedef struct WgCounters {
 
 typedef struct Wg Wg;
 
-/* AUTO: the kernel where it knows WireGuard, else userspace. -EOPNOTSUPP: KERNEL was asked for and is not there. */
+/* AUTO: the kernel where it knows WireGuard (its module is loaded when there is one), else userspace.
+ * -EOPNOTSUPP: KERNEL was asked for and is not there. */
 int wg_open(WgBackendType type, Wg **ret) _nodiscard_;
 Wg *wg_close(Wg *w);
 DEFINE_CLEANUP(Wg *, wg_close);
 WgBackendType wg_backend(const Wg *w);
 const WgCounters *wg_counters(const Wg *w);
 
-/* Userspace: whether the socket of the device answers. Kernel: whether the interface exists and is WireGuard.
- * (Kernel interfaces are created and deleted through lib/rtnl.) */
+/* Userspace: whether the socket of the device answers. Kernel: whether the interface exists and is
+ * WireGuard. (Kernel interfaces are created and deleted through lib/rtnl.) */
 bool wg_device_exists(Wg *w, const char *name);
 
 /* -ENODEV: no such device. The caller calls wg_device_done(). */
 int wg_get_device(Wg *w, const char *name, WgDevice *ret) _nodiscard_;
-/* Sends exactly what d says, in as few messages as fit. Messages that held a key are wiped. -ENODEV, -EPERM … */
+/* Sends exactly what d says, in as few messages as fit. Messages that held a key are wiped. What came before
+ * a failure stays done: dump and diff again. -ENODEV, -EPERM …; -EINVAL: a name, address or length that is
+ * none, -E2BIG: more than WG_ALLOWED_IPS_MAX (nothing was sent); -ETIMEDOUT: a userspace implementation did
+ * not answer. */
 int wg_set_device(Wg *w, const WgDevice *d) _nodiscard_;
 
-/* What has to be sent so that actual becomes wanted: changed fields of the device, peers that are new, gone or
- * different, and of these only what differs. An endpoint is only sent when wanted has one and roaming has not been
- * seen (the peer has no endpoint yet), or when force_endpoints. *ret is empty (flags 0, no peers) when nothing is to
- * do. Private keys are compared by public_key of wanted and actual. Pure. */
+/* What has to be sent so that actual becomes wanted: changed fields of the device, peers that are new, gone
+ * or different, and of these only what differs. An endpoint is only sent when wanted has one and roaming has
+ * not been seen (the peer has no endpoint yet), or when force_endpoints. *ret is empty (flags 0, no peers)
+ * when nothing is to do. Private keys are compared by public_key of wanted and actual. Allowed-ips of a peer
+ * are replaced only when one must go that no other peer of wanted takes over. The result borrows wanted's
+ * private key. Pure. -EINVAL: a key is there twice. */
 int wg_diff(const WgDevice *actual, const WgDevice *wanted, bool force_endpoints, WgDevice *ret) _nodiscard_;

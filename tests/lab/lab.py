@@ -156,7 +156,9 @@ class Node:
         wait_for("the bus of " + self.name, lambda: self.run("test", "-S", "/run/dbus/system_bus_socket", check=False).returncode == 0)
 
     def bus_has(self, bus_name):
-        return self.run("busctl", "--no-pager", "status", bus_name, check=False).returncode == 0
+        answer = self.run("busctl", "--no-pager", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                          "NameHasOwner", "s", bus_name, check=False)
+        return answer.stdout.strip() == "b true"
 
     def start_daemon(self, name, bus_name, seconds=20):
         process = self.spawn(name, self.lab.binary(name), env={"NOTIFY_SOCKET": ""})

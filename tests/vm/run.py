@@ -27,8 +27,9 @@ ConditionVirtualization=vm
 [Service]
 Type=oneshot
 TimeoutStartSec=infinity
-ExecStartPre=/bin/sh -c 'modprobe 9pnet_virtio; mkdir -p /share; mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 share /share'
-ExecStart=/bin/bash -c 'bash /share/guest.sh >> /share/guest.log 2>&1'
+ExecStart=/bin/bash /share/guest.sh
+StandardOutput=file:/dev/ttyS2
+StandardError=file:/dev/ttyS2
 
 [Install]
 WantedBy=multi-user.target
@@ -61,6 +62,9 @@ def build_disk(cache, debs, work):
             os.unlink(path)
         with open(path, "w", encoding="utf-8"):
             pass
+    os.mkdir(os.path.join(tree, "share"))
+    for name in ("guest.sh", "get.py"):
+        shutil.copy(os.path.join(HERE, name), os.path.join(tree, "share"))
     kernel = max(glob.glob(os.path.join(tree, "boot/vmlinuz-*")))
     initrd = max(glob.glob(os.path.join(tree, "boot/initrd.img-*")))
     shutil.copy(kernel, os.path.join(work, "vmlinuz"))
@@ -74,7 +78,7 @@ def follow(path, stop):
     position = 0
     while not stop.wait(1):
         try:
-            with open(path, encoding="utf-8", errors="replace") as file:
+            with open(path, encoding="utf-8", errors="replace", newline=None) as file:
                 file.seek(position)
                 text = file.read()
                 position = file.tell()
@@ -98,20 +102,18 @@ def main():
     try:
         started = time.monotonic()
         build_disk(arguments.cache, arguments.debs, work)
-        share = os.path.join(work, "share")
-        os.mkdir(share)
-        for name in ("guest.sh", "get.py"):
-            shutil.copy(os.path.join(HERE, name), share)
+        with open(work + "/logs.tar", "wb") as file:
+            file.truncate(32 << 20)
         print("vm: the disk is ready after %.0f s" % (time.monotonic() - started), flush=True)
         qemu = subprocess.Popen(
             ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "max", "-m", "3072", "-nographic",
              "-kernel", work + "/vmlinuz", "-initrd", work + "/initrd",
              "-drive", "file=%s/disk.img,format=raw,if=virtio,cache=unsafe" % work,
-             "-virtfs", "local,path=%s,mount_tag=share,security_model=none" % share,
-             "-nic", "none", "-serial", "file:%s/console.log" % work, "-monitor", "none",
+             "-drive", "file=%s/logs.tar,format=raw,if=virtio,cache=unsafe" % work, "-nic", "none", "-monitor", "none",
+             "-serial", "file:%s/console.log" % work, "-serial", "file:%s/results" % work, "-serial", "file:%s/guest.log" % work,
              "-append", "console=ttyS0 root=/dev/vda rw quiet systemd.show_status=no net.ifnames=0"],
             stdin=subprocess.DEVNULL)
-        follower = threading.Thread(target=follow, args=(share + "/results", stop), daemon=True)
+        follower = threading.Thread(target=follow, args=(work + "/results", stop), daemon=True)
         follower.start()
         try:
             qemu.wait(TIMEOUT)
@@ -119,24 +121,18 @@ def main():
             print("vm: not finished after %d s" % TIMEOUT)
         stop.set()
         follower.join()
-        lines = []
-        if os.path.exists(share + "/results"):
-            with open(share + "/results", encoding="utf-8", errors="replace") as file:
-                lines = file.read().splitlines()
+        with open(work + "/results", encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
         passed = sum(line.startswith("ok ") for line in lines)
         failed = sum(line.startswith("not ok ") for line in lines)
         if "end" not in lines:
             failed += 1
             print("not ok the guest did not come to its end")
         if failed:
-            for name in ["guest.log"] + sorted(n for n in os.listdir(share) if n.startswith("journal-")):
-                path = os.path.join(share, name)
-                if os.path.exists(path):
-                    with open(path, encoding="utf-8", errors="replace") as file:
-                        print("--- %s\n%s" % (name, "".join(file.readlines()[-40:])))
-        if os.path.exists(share + "/exposure"):
-            with open(share + "/exposure", encoding="utf-8") as file:
-                print("exposure: " + ", ".join(file.read().splitlines()))
+            subprocess.run(["tar", "-C", work, "-xf", work + "/logs.tar"], stderr=subprocess.DEVNULL, check=False)
+            for path in [work + "/console.log", work + "/guest.log"] + sorted(glob.glob(work + "/journal-*")):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    print("--- %s\n%s" % (os.path.basename(path), "".join(file.readlines()[-40:])))
         print("vm: %.0f s in all" % (time.monotonic() - started))
         print("vm: %d passed, %d failed" % (passed, failed))
         return 1 if failed else 0

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: The sdwan authors
+"""What benchmarks share: processes, their memory and their CPU time."""
+import contextlib
+import pathlib
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+
+class Failure(Exception):
+    """The benchmark could not be run, which is not the same as a bound that is not met."""
+
+
+class Context:
+    """Where things are: source tree, built programs; whether only a smoke test is wanted."""
+
+    def __init__(self, source, builddir, quick):
+        self.source = source
+        self.builddir = builddir
+        self.quick = quick
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def raise_descriptor_limit():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for_port(port, process, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise Failure(f"{process.args[0]} ended with status {process.returncode}")
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        time.sleep(0.05)
+    raise Failure(f"{process.args[0]} does not listen")
+
+
+def pss_bytes(pid):
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise Failure("no Pss in smaps_rollup")
+
+
+def cpu_seconds(pid):
+    """User and system time of all threads, to the nanosecond."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((t / "schedstat").read_text(encoding="ascii").split()[0]) for t in tasks) / 1e9
+
+
+def children(pid):
+    return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+@contextlib.contextmanager
+def running(command, **kwargs):
+    """A process that is ended, whatever happens."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, **kwargs)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def scratch():
+    path = pathlib.Path(tempfile.mkdtemp(prefix="sdwan-bench-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

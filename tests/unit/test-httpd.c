@@ -1,0 +1,790 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: The sdwan authors */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gnutls/gnutls.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "base/timeutil.h"
+#include "crypto/x509.h"
+#include "httpd/httpd.h"
+
+/* The server runs in a thread with a loop of its own; the clients are plain blocking sockets in the test. */
+
+#define BIG_BYTES (8U * 1024U * 1024U)
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+typedef struct Fixture {
+        HttpLimits limits;
+        bool tls;
+        pthread_t thread;
+        int command, port;
+        sd_event *event;
+        HttpServer *server;
+        atomic_int closed_streams, overflowed, drained, destroyed;
+        atomic_bool ready;
+} Fixture;
+
+static char *ca_cert, *ca_key, *cert, *key;
+static char *const hosts[] = { (char *) "localhost", (char *) "127.0.0.1", NULL };
+
+static void on_stream_close(void *userdata) {
+        Fixture *f = userdata;
+
+        f->closed_streams++;
+}
+
+static void on_destroy(void *data) {
+        Fixture *f = data;
+
+        f->destroyed++;
+}
+
+static int on_later(sd_event_source *source, uint64_t usec, void *userdata) {
+        HttpRequest *r = userdata;
+
+        (void) http_request_respond(r, 200, NULL, 0, "later", 5);
+        sd_event_source_unref(source);
+        return 0;
+}
+
+static void answer_stream(Fixture *f, HttpRequest *r, bool flood) {
+        _cleanup_free_ char *block = calloc(1, 65536);
+        HttpStream *stream;
+
+        assert(http_request_stream_begin(r, "text/plain", on_stream_close, f, &stream) == 0);
+        assert(http_stream_write(stream, "hello\n", 6) == 0);
+        for (unsigned i = 0; flood && i < 1024; i++)
+                if (http_stream_write(stream, block, 65536) == -ENOBUFS) {
+                        f->overflowed++;
+                        break;
+                }
+}
+
+static void handler(HttpRequest *r, void *userdata) {
+        Fixture *f = userdata;
+        const char *path = http_request_path(r);
+        size_t len;
+        const uint8_t *body = http_request_body(r, &len);
+
+        http_request_set_data(r, f, on_destroy);
+        if (streq(path, "/echo"))
+                (void) http_request_respond(r, 200, NULL, 0, body, len);
+        else if (streq(path, "/stream"))
+                answer_stream(f, r, false);
+        else if (streq(path, "/flood"))
+                answer_stream(f, r, true);
+        else if (streq(path, "/end")) {
+                HttpStream *stream;
+
+                assert(http_request_stream_begin(r, "text/plain", on_stream_close, f, &stream) == 0);
+                assert(http_stream_write(stream, "bye", 3) == 0);
+                http_stream_end(stream);
+        } else if (streq(path, "/slow")) {
+                sd_event_source *source;
+
+                assert(sd_event_add_time_relative(f->event, &source, CLOCK_MONOTONIC, 300 * USEC_PER_MSEC, 1000, on_later,
+                                                  r) >= 0);
+        } else if (streq(path, "/big")) {
+                _cleanup_free_ char *big = calloc(1, BIG_BYTES);
+
+                (void) http_request_respond(r, 200, NULL, 0, big, BIG_BYTES);
+        } else if (streq(path, "/problem"))
+                (void) http_request_problem(r, 422, "invalid", "na\"me", "line\n\xff\\ \xc3\xa4");
+        else if (streq(path, "/split")) {
+                const HttpHeader headers[] = { { "x", "a\r\nevil: 1" } };
+
+                (void) http_request_respond(r, 200, headers, 1, "x", 1);
+        } else
+                (void) http_request_respond(r, 200, NULL, 0, "ok", 2);
+}
+
+static void on_drained(void *userdata) {
+        Fixture *f = userdata;
+
+        f->drained++;
+}
+
+static int on_command(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Fixture *f = userdata;
+        uint64_t value;
+
+        assert(read(fd, &value, sizeof(value)) == sizeof(value));
+        if (value == 1)
+                return sd_event_exit(f->event, 0);
+        return http_server_drain(f->server, 2 * USEC_PER_SEC, on_drained, f);
+}
+
+static void *serve(void *userdata) {
+        Fixture *f = userdata;
+        HttpServerConfig config = {
+                .limits = &f->limits,
+                .cert_pem = f->tls ? cert : NULL,
+                .key_pem = f->tls ? key : NULL,
+                .allowed_hosts = hosts,
+                .handler = handler,
+                .userdata = f,
+        };
+        struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        socklen_t len = sizeof(sa);
+        int fd;
+
+        assert(sd_event_new(&f->event) >= 0);
+        assert(sd_event_add_io(f->event, NULL, f->command, POLLIN, on_command, f) >= 0);
+        assert(http_server_new(f->event, &config, &f->server) == 0);
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert(bind(fd, (struct sockaddr *) &sa, sizeof(sa)) == 0 && listen(fd, 128) == 0);
+        assert(getsockname(fd, (struct sockaddr *) &sa, &len) == 0);
+        f->port = ntohs(sa.sin_port);
+        assert(http_server_listen(f->server, fd) == 0);
+        f->ready = true;
+        assert(sd_event_loop(f->event) >= 0);
+        http_server_free(f->server);
+        sd_event_unref(f->event);
+        return NULL;
+}
+
+static void start(Fixture *f, bool tls) {
+        f->tls = tls;
+        f->command = eventfd(0, EFD_CLOEXEC);
+        assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
+        while (!f->ready)
+                usleep(1000);
+}
+
+static void command(Fixture *f, uint64_t value) {
+        assert_int_equal(write(f->command, &value, sizeof(value)), sizeof(value));
+}
+
+static void stop(Fixture *f) {
+        command(f, 1);
+        pthread_join(f->thread, NULL);
+        close(f->command);
+}
+
+static Fixture fixture(void) {
+        return (Fixture) { .limits = http_limits_default };
+}
+
+typedef struct Client {
+        int fd;
+        gnutls_session_t tls;
+        gnutls_certificate_credentials_t credentials;
+} Client;
+
+static int tcp(Fixture *f) {
+        struct sockaddr_in sa = {
+                .sin_family = AF_INET,
+                .sin_port = htons(f->port),
+                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+        };
+        struct timeval timeout = { .tv_sec = 5 };
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        assert_true(fd >= 0);
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+        assert_int_equal(connect(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
+        return fd;
+}
+
+/* What gnutls_handshake() says. */
+static int client_open(Client *c, Fixture *f, const char *priority, const char *alpn) {
+        gnutls_datum_t protocol = { .data = (void *) alpn, .size = alpn ? strlen(alpn) : 0 };
+        int r;
+
+        *c = (Client) { .fd = tcp(f) };
+        if (!f->tls)
+                return 0;
+        gnutls_init(&c->tls, GNUTLS_CLIENT | GNUTLS_NO_SIGNAL);
+        gnutls_certificate_allocate_credentials(&c->credentials);
+        gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, c->credentials);
+        assert_int_equal(gnutls_priority_set_direct(c->tls, priority ? priority : "NORMAL", NULL), 0);
+        if (alpn)
+                gnutls_alpn_set_protocols(c->tls, &protocol, 1, 0);
+        gnutls_transport_set_int(c->tls, c->fd);
+        do
+                r = gnutls_handshake(c->tls);
+        while (r < 0 && !gnutls_error_is_fatal(r));
+        return r;
+}
+
+static void client_close(Client *c) {
+        if (c->tls)
+                gnutls_deinit(c->tls);
+        if (c->credentials)
+                gnutls_certificate_free_credentials(c->credentials);
+        close(c->fd);
+}
+
+static ssize_t client_send(Client *c, const void *data, size_t len) {
+        return c->tls ? gnutls_record_send(c->tls, data, len) : send(c->fd, data, len, MSG_NOSIGNAL);
+}
+
+/* 0: closed, by whatever means; -1: nothing came in time. */
+static ssize_t client_receive(Client *c, void *data, size_t len) {
+        ssize_t n;
+
+        if (!c->tls) {
+                n = recv(c->fd, data, len, 0);
+                return n < 0 ? (errno == EAGAIN ? -1 : 0) : n;
+        }
+        n = gnutls_record_recv(c->tls, data, len);
+        return n == GNUTLS_E_AGAIN ? -1 : n < 0 ? 0 : n;
+}
+
+/* Reads until the text is there. False: closed, or nothing in 5 s, before it. */
+static bool client_expect(Client *c, Buffer *b, const char *text) {
+        char chunk[4096];
+
+        while (!b->data || !memmem(b->data, b->len, text, strlen(text))) {
+                ssize_t n = client_receive(c, chunk, sizeof(chunk));
+
+                if (n <= 0)
+                        return false;
+                assert_int_equal(buffer_append(b, chunk, n), 0);
+        }
+        return true;
+}
+
+static bool client_is_closed(Client *c) {
+        char chunk[65536];
+        ssize_t n;
+
+        do
+                n = client_receive(c, chunk, sizeof(chunk));
+        while (n > 0);
+        return n == 0;
+}
+
+/* Sends, and checks that the answer has the text in it. */
+static void exchange(Client *c, const char *request, const char *expected) {
+        _cleanup_buffer_ Buffer b = { 0 };
+
+        assert_int_equal(client_send(c, request, strlen(request)), strlen(request));
+        if (!client_expect(c, &b, expected))
+                fail_msg("no \"%s\" in: %s", expected, b.data ? (char *) b.data : "");
+}
+
+static bool wait_for(atomic_int *value, int expected) {
+        for (unsigned i = 0; i < 300 && *value < expected; i++)
+                usleep(10000);
+        return *value >= expected;
+}
+
+static void test_h1(void **state) {
+        for (unsigned tls = 0; tls < 2; tls++) {
+                _cleanup_buffer_ Buffer b = { 0 };
+                Fixture f = fixture();
+                Client c;
+
+                start(&f, tls);
+                assert_int_equal(client_open(&c, &f, NULL, tls ? "http/1.1" : NULL), 0);
+                client_send(&c, GET("/"), strlen(GET("/")));
+                assert_true(client_expect(&c, &b, "\r\n\r\nok"));
+                assert_non_null(strstr((char *) b.data, "HTTP/1.1 200 OK\r\n"));
+                assert_non_null(strstr((char *) b.data, "content-security-policy: default-src 'none'"));
+                assert_non_null(strstr((char *) b.data, "x-content-type-options: nosniff"));
+                assert_non_null(strstr((char *) b.data, "referrer-policy: no-referrer"));
+                assert_non_null(strstr((char *) b.data, "cache-control: no-store"));
+                assert_int_equal(tls, strstr((char *) b.data, "strict-transport-security") != NULL);
+                assert_null(strstr((char *) b.data, "server:"));
+                exchange(&c, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello", "\r\n\r\nhello");
+                exchange(&c, "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n"
+                             "0\r\n\r\n", "\r\n\r\nabcde");
+                exchange(&c, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n" GET("/echo"), "content-length: 2\r\n\r\nHTTP/1.1 200");
+                exchange(&c, GET("/slow") GET("/") GET("/problem"), "\"field\":\"na\\\"me\"}");
+                exchange(&c, GET("/problem"), "line\\u000a\xef\xbf\xbd\\\\ \xc3\xa4");
+                exchange(&c, GET("/split"), "HTTP/1.1 500 ");
+                exchange(&c, "TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 501 ");
+                exchange(&c, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", "HTTP/1.1 421 ");
+                exchange(&c, GET("/end"), "3\r\nbye\r\n0\r\n\r\n");
+                assert_true(client_is_closed(&c));
+                client_close(&c);
+                stop(&f);
+                assert_true(f.destroyed >= 9);
+        }
+}
+
+static void test_expect_continue(void **state) {
+        Fixture f = fixture();
+        Client c;
+
+        start(&f, true);
+        assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
+        exchange(&c, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", "HTTP/1.1 100 ");
+        exchange(&c, "hi", "\r\n\r\nhi");
+        client_close(&c);
+        stop(&f);
+}
+
+static void test_malformed_closes(void **state) {
+        static const char *const requests[] = {
+                "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+                "GET / HTTP/1.1\nHost: localhost\n\n",
+                "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                GET("/") "bad\r\n\r\n",
+        };
+        Fixture f = fixture();
+
+        start(&f, true);
+        for (size_t i = 0; i < ELEMENTSOF(requests); i++) {
+                Client c;
+
+                assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
+                exchange(&c, requests[i], "HTTP/1.1 400 Bad Request\r\n");
+                assert_true(client_is_closed(&c));
+                client_close(&c);
+        }
+        stop(&f);
+}
+
+/* Trickles for at most 5 s; the time until the server has had enough. */
+static uint64_t trickle(Client *c, const char *drop) {
+        uint64_t begin = now_monotonic_usec();
+
+        for (unsigned i = 0; i < 100; i++) {
+                struct pollfd p = { .fd = c->fd, .events = POLLIN };
+
+                if (*drop)
+                        (void) client_send(c, drop, strlen(drop));
+                if (poll(&p, 1, 50) > 0 && client_is_closed(c))
+                        break;
+        }
+        return now_monotonic_usec() - begin;
+}
+
+static void check_deadline(Fixture *f, const char *request, const char *drop) {
+        uint64_t usec;
+        Client c;
+
+        assert_int_equal(client_open(&c, f, NULL, NULL), 0);
+        (void) client_send(&c, request, strlen(request));
+        usec = trickle(&c, drop);
+        if (usec < 250 * USEC_PER_MSEC || usec > 3 * USEC_PER_SEC)
+                fail_msg("%s: closed after %u ms", request, (unsigned) (usec / 1000));
+        client_close(&c);
+}
+
+static void test_deadlines(void **state) {
+        Fixture f = fixture();
+        Client c = { 0 };
+        uint64_t usec;
+
+        f.limits.handshake_usec = f.limits.header_usec = f.limits.body_usec = f.limits.response_usec =
+                f.limits.idle_usec = 400 * USEC_PER_MSEC;
+        start(&f, true);
+        check_deadline(&f, "GET / HTTP/1.1\r\nHost: localhost\r\n", "a: b\r\n");
+        check_deadline(&f, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n", "x");
+        check_deadline(&f, "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n");
+        check_deadline(&f, GET("/"), "");
+        c.fd = tcp(&f); /* no ClientHello, then half of one */
+        usec = trickle(&c, "");
+        assert_true(usec > 250 * USEC_PER_MSEC && usec < 3 * USEC_PER_SEC);
+        close(c.fd);
+        c.fd = tcp(&f);
+        assert_int_equal(send(c.fd, "\x16\x03\x01\x01\x00\x01\x00\x00\xfc\x03\x03", 11, 0), 11);
+        usec = trickle(&c, "");
+        assert_true(usec > 250 * USEC_PER_MSEC && usec < 3 * USEC_PER_SEC);
+        close(c.fd);
+        /* A stream has no such deadline while its client takes what comes. */
+        assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
+        exchange(&c, GET("/stream"), "hello");
+        usleep(900000);
+        assert_int_equal(f.closed_streams, 0);
+        client_close(&c);
+        assert_true(wait_for(&f.closed_streams, 1));
+        assert_int_equal(http_server_counters(f.server)->timeouts_total, 6);
+        stop(&f);
+}
+
+static void test_slow_reader(void **state) {
+        static const char *const requests[] = { GET("/big"), GET("/flood") };
+
+        for (size_t i = 0; i < ELEMENTSOF(requests); i++) {
+                Fixture f = fixture();
+                Client c;
+
+                f.limits.response_usec = 400 * USEC_PER_MSEC;
+                f.limits.max_stream_queue_bytes = 64 * 1024 * 1024 + 1024;
+                start(&f, true);
+                assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
+                client_send(&c, requests[i], strlen(requests[i]));
+                for (unsigned k = 0; k < 300 && http_server_counters(f.server)->timeouts_total == 0; k++)
+                        usleep(10000);
+                assert_int_equal(http_server_counters(f.server)->timeouts_total, 1);
+                assert_int_equal(f.closed_streams, i == 1);
+                client_close(&c);
+                stop(&f);
+        }
+}
+
+static void test_stream_queue_is_bounded(void **state) {
+        static const char *const alpn[] = { "http/1.1" };
+
+        for (size_t i = 0; i < ELEMENTSOF(alpn); i++) {
+                Fixture f = fixture();
+                Client c;
+
+                f.limits.max_stream_queue_bytes = 1024 * 1024;
+                start(&f, true);
+                assert_int_equal(client_open(&c, &f, NULL, alpn[i]), 0);
+                client_send(&c, GET("/flood"), strlen(GET("/flood")));
+                assert_true(wait_for(&f.closed_streams, 1));
+                assert_int_equal(f.overflowed, 1);
+                assert_true(client_is_closed(&c));
+                client_close(&c);
+                stop(&f);
+        }
+}
+
+static void test_gone_clients(void **state) {
+        Fixture f = fixture();
+        _cleanup_buffer_ Buffer b = { 0 };
+        Client c;
+
+        start(&f, false);
+        /* Half-closed with a request under way: it is answered. */
+        assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
+        client_send(&c, GET("/slow"), strlen(GET("/slow")));
+        usleep(50000);
+        shutdown(c.fd, SHUT_WR);
+        assert_true(client_expect(&c, &b, "later"));
+        assert_true(client_is_closed(&c));
+        client_close(&c);
+        /* A stream's client that goes is noticed without a write. */
+        assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
+        exchange(&c, GET("/stream"), "hello");
+        client_close(&c);
+        assert_true(wait_for(&f.closed_streams, 1));
+        /* One that leaves while the handler works does no harm. */
+        assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
+        client_send(&c, GET("/slow"), strlen(GET("/slow")));
+        usleep(50000);
+        setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &(struct linger) { .l_onoff = 1 }, sizeof(struct linger));
+        client_close(&c);
+        assert_true(wait_for(&f.destroyed, 3));
+        assert_int_equal(http_server_counters(f.server)->connections, 0);
+        stop(&f);
+}
+
+static void test_limits(void **state) {
+        for (unsigned per_ip = 0; per_ip < 2; per_ip++) {
+                Fixture f = fixture();
+                Client held[3], c;
+
+                f.limits.max_connections = per_ip ? 100 : 3;
+                f.limits.max_connections_per_ip = per_ip ? 3 : 0;
+                start(&f, true);
+                for (size_t i = 0; i < ELEMENTSOF(held); i++) {
+                        assert_int_equal(client_open(held + i, &f, NULL, NULL), 0);
+                        exchange(held + i, GET("/"), "200 OK");
+                }
+                assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
+                exchange(&c, GET("/"), "HTTP/1.1 503 ");
+                assert_true(client_is_closed(&c));
+                client_close(&c);
+                client_close(held);
+                usleep(100000);
+                assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
+                exchange(&c, GET("/"), "200 OK");
+                client_close(&c);
+                client_close(held + 1);
+                client_close(held + 2);
+                assert_int_equal(http_server_counters(f.server)->rejected_total, 1);
+                stop(&f);
+        }
+}
+
+/* Without a descriptor left, new clients are closed, not left hanging, and it goes on afterwards. */
+static void test_no_descriptors(void **state) {
+        Fixture f = fixture();
+        struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        struct rlimit old, low = { 0 };
+        int fds[8], fill[512], n_fill = 0;
+        Client c;
+
+        start(&f, true);
+        sa.sin_port = htons(f.port);
+        getrlimit(RLIMIT_NOFILE, &old);
+        low = (struct rlimit) { .rlim_cur = 256, .rlim_max = old.rlim_max };
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+        while (n_fill < 512 && (fill[n_fill] = dup(STDIN_FILENO)) >= 0)
+                n_fill++;
+        assert_int_equal(errno, EMFILE);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                struct pollfd p = { .fd = fds[i], .events = POLLIN };
+                char byte;
+
+                assert_int_equal(connect(fds[i], (struct sockaddr *) &sa, sizeof(sa)), 0);
+                assert_int_equal(poll(&p, 1, 3000), 1);
+                assert_true(recv(fds[i], &byte, 1, 0) <= 0);
+        }
+        while (n_fill > 0)
+                close(fill[--n_fill]);
+        setrlimit(RLIMIT_NOFILE, &old);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                close(fds[i]);
+        assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
+        exchange(&c, GET("/"), "200 OK");
+        client_close(&c);
+        stop(&f);
+}
+
+static void test_drain(void **state) {
+        Fixture f = fixture();
+        Client idle, busy, stream;
+        _cleanup_buffer_ Buffer b = { 0 };
+        struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        int fd;
+
+        start(&f, true);
+        assert_int_equal(client_open(&idle, &f, NULL, NULL), 0);
+        exchange(&idle, GET("/"), "ok");
+        assert_int_equal(client_open(&stream, &f, NULL, NULL), 0);
+        exchange(&stream, GET("/stream"), "hello");
+        assert_int_equal(client_open(&busy, &f, NULL, NULL), 0);
+        client_send(&busy, GET("/slow"), strlen(GET("/slow")));
+        usleep(100000);
+        command(&f, 2);
+        assert_true(client_is_closed(&idle));
+        assert_true(client_is_closed(&stream));
+        assert_int_equal(f.drained, 0);
+        assert_true(client_expect(&busy, &b, "later"));
+        assert_non_null(strstr((char *) b.data, "connection: close"));
+        assert_true(client_is_closed(&busy));
+        client_close(&idle);
+        client_close(&stream);
+        client_close(&busy);
+        assert_true(wait_for(&f.drained, 1));
+        sa.sin_port = htons(f.port);
+        fd = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(connect(fd, (struct sockaddr *) &sa, sizeof(sa)), -1);
+        close(fd);
+        stop(&f);
+        assert_int_equal(f.closed_streams, 1);
+        assert_int_equal(f.drained, 1);
+}
+
+static void test_drain_gives_up(void **state) {
+        Fixture f = fixture();
+        uint64_t begin;
+        Client c;
+
+        start(&f, true);
+        assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
+        client_send(&c, "GET / HTTP/1.1\r\n", 16); /* and never the rest */
+        usleep(50000);
+        begin = now_monotonic_usec();
+        command(&f, 2);
+        assert_true(wait_for(&f.drained, 1));
+        assert_in_range(now_monotonic_usec() - begin, 1500 * USEC_PER_MSEC, 2700 * USEC_PER_MSEC);
+        client_close(&c);
+        stop(&f);
+}
+
+static void test_tls_versions(void **state) {
+        Fixture f = fixture();
+        Client c;
+
+        start(&f, true);
+        assert_int_equal(client_open(&c, &f, "NORMAL:-VERS-ALL:+VERS-TLS1.2", NULL), 0);
+        exchange(&c, GET("/"), "200 OK");
+        client_close(&c);
+        assert_int_equal(client_open(&c, &f, "NORMAL:-VERS-ALL:+VERS-TLS1.3", NULL), 0);
+        client_close(&c);
+        for (unsigned i = 0; i < 2; i++) {
+                int r = client_open(&c, &f, i == 0 ? "NORMAL:-VERS-ALL:+VERS-TLS1.1:%VERIFY_ALLOW_BROKEN"
+                                                   : "NORMAL:-VERS-ALL:+VERS-TLS1.0:%VERIFY_ALLOW_BROKEN", NULL);
+
+                assert_true(r < 0);
+                client_close(&c);
+        }
+        assert_true(client_open(&c, &f, NULL, "ftp") < 0); /* a protocol that we do not speak */
+        client_close(&c);
+        stop(&f);
+}
+
+/* HTTP/2 frames by hand. */
+static void frame(Buffer *b, uint8_t type, uint8_t flags, uint32_t id, const void *payload, size_t len) {
+        const uint8_t head[9] = { len >> 16, len >> 8, len, type, flags, id >> 24, id >> 16, id >> 8, id };
+
+        assert_int_equal(buffer_append(b, head, sizeof(head)), 0);
+        assert_int_equal(buffer_append(b, payload, len), 0);
+}
+
+static const char get_block[] = "\x82\x87\x84\x41\x09localhost"; /* GET https / with :authority */
+
+static void h2_begin(Client *c, Fixture *f, Buffer *b) {
+        assert_int_equal(client_open(c, f, NULL, "h2"), 0);
+        assert_int_equal(buffer_append_str(b, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 0);
+        frame(b, 4, 0, 0, "", 0);
+}
+
+static void send_all(Client *c, Buffer *b) {
+        for (size_t i = 0; i < b->len;) {
+                ssize_t n = client_send(c, b->data + i, MIN(b->len - i, (size_t) 16384));
+
+                if (n <= 0)
+                        return; /* the server has had enough already */
+                i += n;
+        }
+}
+
+static void test_h2(void **state) {
+        static const char evil_block[] = "\x82\x87\x84\x41\x04" "evil", path_block[] = "\x82\x87\x04\x05/a//b\x41\x09localhost";
+        _cleanup_buffer_ Buffer b = { 0 }, in = { 0 };
+        Fixture f = fixture();
+        Client c;
+
+        start(&f, true);
+        h2_begin(&c, &f, &b);
+        frame(&b, 1, 5, 1, get_block, sizeof(get_block) - 1);
+        frame(&b, 1, 4, 3, "\x83\x87\x04\x05/echo\x41\x09localhost", 20);
+        frame(&b, 0, 0, 3, "some ", 5);
+        frame(&b, 0, 1, 3, "thing", 5);
+        frame(&b, 1, 5, 5, "\x82\x87\x04\x07/stream\x41\x09localhost", 22);
+        send_all(&c, &b);
+        assert_true(client_expect(&c, &in, "ok"));
+        assert_true(client_expect(&c, &in, "some thing"));
+        assert_true(client_expect(&c, &in, "hello"));
+        b.len = in.len = 0;
+        frame(&b, 8, 0, 0, "\0\0\x10\0", 4);
+        frame(&b, 1, 5, 7, evil_block, sizeof(evil_block) - 1);
+        frame(&b, 1, 5, 9, path_block, sizeof(path_block) - 1);
+        send_all(&c, &b);
+        assert_true(client_expect(&c, &in, "Misdirected"));
+        assert_true(client_expect(&c, &in, "Bad Request"));
+        client_close(&c); /* the stream goes with it */
+        assert_true(wait_for(&f.closed_streams, 1));
+        stop(&f);
+}
+
+static void check_doomed(Fixture *f, Buffer *b, Client *c) {
+        Client good;
+
+        send_all(c, b);
+        assert_true(client_is_closed(c));
+        client_close(c);
+        assert_int_equal(client_open(&good, f, NULL, NULL), 0);
+        exchange(&good, GET("/"), "200 OK");
+        client_close(&good);
+}
+
+static void test_h2_rapid_reset(void **state) {
+        _cleanup_buffer_ Buffer b = { 0 };
+        Fixture f = fixture();
+        Client c;
+
+        start(&f, true);
+        h2_begin(&c, &f, &b);
+        for (uint32_t id = 1; id < 4001; id += 2) {
+                frame(&b, 1, 5, id, get_block, sizeof(get_block) - 1);
+                frame(&b, 3, 0, id, "\0\0\0\x08", 4);
+        }
+        check_doomed(&f, &b, &c);
+        assert_true(http_server_counters(f.server)->requests_total < 1000);
+        stop(&f);
+}
+
+static void test_h2_continuation(void **state) {
+        for (unsigned empty = 0; empty < 2; empty++) {
+                _cleanup_buffer_ Buffer b = { 0 };
+                Fixture f = fixture();
+                Client c;
+
+                start(&f, true);
+                h2_begin(&c, &f, &b);
+                frame(&b, 1, 1, 1, get_block, sizeof(get_block) - 1);
+                for (unsigned i = 0; i < 20000; i++)
+                        frame(&b, 9, 0, 1, "\x00\x01x\x01y", empty ? 0 : 5);
+                check_doomed(&f, &b, &c);
+                stop(&f);
+        }
+}
+
+static void test_h2_floods(void **state) {
+        for (unsigned type = 0; type < 2; type++) {
+                _cleanup_buffer_ Buffer b = { 0 };
+                Fixture f = fixture();
+                Client c;
+
+                start(&f, true);
+                h2_begin(&c, &f, &b);
+                for (unsigned i = 0; i < 20000; i++)
+                        frame(&b, type == 0 ? 6 : 4, 0, 0, "12345678", type == 0 ? 8 : 0);
+                check_doomed(&f, &b, &c);
+                stop(&f);
+        }
+}
+
+static void test_h2_deadline(void **state) {
+        _cleanup_buffer_ Buffer b = { 0 };
+        Fixture f = fixture();
+        Client c;
+
+        f.limits.body_usec = 400 * USEC_PER_MSEC;
+        start(&f, true);
+        h2_begin(&c, &f, &b);
+        frame(&b, 1, 4, 1, "\x83\x87\x04\x05/echo\x41\x09localhost", 20); /* the body never comes */
+        send_all(&c, &b);
+        assert_true(client_is_closed(&c));
+        assert_int_equal(http_server_counters(f.server)->timeouts_total, 1);
+        client_close(&c);
+        stop(&f);
+}
+
+static int setup(void **state) {
+        int r;
+
+        signal(SIGPIPE, SIG_IGN);
+        r = x509_make_ca("test", now_realtime_usec() / USEC_PER_SEC, &ca_cert, &ca_key);
+        if (r < 0)
+                return r;
+        return x509_make_leaf(ca_cert, ca_key, hosts, now_realtime_usec() / USEC_PER_SEC, 86400, &cert, &key);
+}
+
+static int teardown(void **state) {
+        free(ca_cert);
+        free(ca_key);
+        free(cert);
+        free(key);
+        return 0;
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_h1),
+                cmocka_unit_test(test_expect_continue),
+                cmocka_unit_test(test_malformed_closes),
+                cmocka_unit_test(test_deadlines),
+                cmocka_unit_test(test_slow_reader),
+                cmocka_unit_test(test_stream_queue_is_bounded),
+                cmocka_unit_test(test_gone_clients),
+                cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_no_descriptors),
+                cmocka_unit_test(test_drain),
+                cmocka_unit_test(test_drain_gives_up),
+                cmocka_unit_test(test_tls_versions),
+                cmocka_unit_test(test_h2),
+                cmocka_unit_test(test_h2_rapid_reset),
+                cmocka_unit_test(test_h2_continuation),
+                cmocka_unit_test(test_h2_floods),
+                cmocka_unit_test(test_h2_deadline),
+        };
+
+        return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: The sdwan authors
+"""sdwan-monitord with an agent that is played. Arguments: sdwan-monitord and fake-agent."""
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from private_bus import PrivateBus
+
+MONITORD, FAKE_AGENT = sys.argv[1:3]
+
+
+def get(port, target='/metrics', method='GET'):
+    c = http.client.HTTPConnection('127.0.0.1', port, timeout=20)
+    c.request(method, target)
+    r = c.getresponse()
+    body = r.read().decode()
+    c.close()
+    return r.status, body
+
+
+def samples(text):
+    return dict(line.rsplit(' ', 1) for line in text.splitlines() if not line.startswith('#'))
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def wakeups(pid):
+    """How often the process has gone to sleep, which is how often it woke."""
+    with open('/proc/%d/status' % pid, encoding='utf-8') as f:
+        for line in f:
+            if line.startswith('voluntary_ctxt_switches'):
+                return int(line.split()[1])
+    raise AssertionError('no voluntary_ctxt_switches')
+
+
+def check_metrics(port):
+    status, text = get(port)
+    s = samples(text)
+    good = '{tunnel="sdw1",peer="hub1",interface="sdw1"}'
+    bad = '{tunnel="sdw2",peer="h\\"u\\\\b\\n2\033[31m",interface="sdw2"}'
+    assert status == 200 and s['sdwan_agent_up'] == '1', text
+    assert s['sdwan_tunnel_up' + good] == '1' and s['sdwan_tunnel_up' + bad] == '0', text
+    assert s['sdwan_tunnel_last_handshake_seconds' + good] == '1700000000.000000', text
+    assert abs(float(s['sdwan_tunnel_handshake_age_seconds' + good]) - (time.time() - 1700000000)) < 60, text
+    assert 'sdwan_tunnel_handshake_age_seconds' + bad not in s, text
+    assert s['sdwan_tunnel_received_bytes_total' + good] == '1234', text
+    assert s['sdwan_tunnel_sent_bytes_total' + good] == '5678', text
+
+
+def check_configuration(bus, port):
+    """Each refuses with the status that the manual page says, and in one line."""
+    path = os.path.join(bus.directory, 'bad.conf')
+    for text, status in [('[Monitor]\nListen=x\n', 2), ('[Monitor]\nNope=x\n', 2), ('[Monitor]\nListen=127.0.0.1:%d\n' % port, 6)]:
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(text)
+        p = subprocess.run([MONITORD, '--config=' + path], env=bus.environment, capture_output=True, timeout=20, check=False)
+        assert p.returncode == status and len(p.stderr.splitlines()) == 1, (text, p)
+
+
+def main():
+    with PrivateBus() as bus:
+        port = free_port()
+        config = os.path.join(bus.directory, 'monitord.conf')
+        with open(config, 'w', encoding='utf-8') as f:
+            f.write('[Monitor]\nListen=127.0.0.1:%d\nCacheTime=5s\n' % port)
+        monitor = bus.start([MONITORD, '--config=' + config])
+        bus.wait(lambda: socket.socket().connect_ex(('127.0.0.1', port)) == 0)
+        status, text = get(port)
+        assert status == 200 and samples(text)['sdwan_agent_up'] == '0', text
+        assert 'sdwan_build_info{version="' in text, text
+        assert get(port, '/')[0] == 404 and get(port, '/metrics', 'POST')[0] == 405
+        check_configuration(bus, port)
+
+        agent = bus.start([FAKE_AGENT], stdout=subprocess.PIPE, text=True)
+        assert agent.stdout.readline() == 'ready\n'
+        bus.wait(lambda: samples(get(port)[1])['sdwan_agent_up'] == '1')
+        check_metrics(port)
+        before = wakeups(monitor.pid)
+        time.sleep(2)
+        assert wakeups(monitor.pid) - before <= 1, 'an idle monitor wakes'
+
+        bus.stop(agent)
+        said = agent.stdout.read().split('\n')
+        assert said.count('ListTunnels') == 1, said  # all scrapes within the cache's time
+        bus.wait(lambda: samples(get(port)[1])['sdwan_agent_up'] == '0')
+        assert 'sdwan_tunnel_up{' not in get(port)[1]
+        assert bus.stop(monitor) == 0
+
+
+main()
