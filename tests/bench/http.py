@@ -121,6 +121,13 @@ def get(sock, path, end):
         data += more
 
 
+def check_held(server, count):
+    """What is measured would mean nothing if the server had closed them already."""
+    held = benchlib.descriptors(server.pid)
+    if held < count:
+        raise benchlib.Failure(f"{server.name}: {held} descriptors are open where {count} connections should be held")
+
+
 def memory_per_connection(server, path, end, count):
     for _ in range(20):
         with connect(server.port) as sock:
@@ -134,6 +141,7 @@ def memory_per_connection(server, path, end, count):
             held.append(sock)
             get(sock, path, end)
         time.sleep(1.5)
+        check_held(server, count)
         return (benchlib.pss_bytes(server.pid) - before) / count
     finally:
         for sock in held:
@@ -218,6 +226,7 @@ def measure_attack(server, attack, count, pairs, window):
             time.sleep(1)
             before, start = benchlib.cpu_seconds(server.pid), time.monotonic()
             time.sleep(window)
+            check_held(server, count)
             cpu.append((benchlib.cpu_seconds(server.pid) - before) / (time.monotonic() - start))
             beside.append(median(latencies_ms(server.port, 100)))
     ratios = [b / a for a, b in zip(alone, beside)]

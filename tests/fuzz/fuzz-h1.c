@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
 #include "httpd/h1.h"
+#include "httpd/target.h"
 
 static const H1Limits limits = { .max_target = 128, .max_header_bytes = 512, .max_headers = 8, .max_body = 256 };
 
@@ -17,6 +18,7 @@ static uint64_t mix(uint64_t digest, const void *data, size_t len) {
 }
 
 static void check_request(H1Parser *p, Outcome *o) {
+        _cleanup_free_ char *value = NULL;
         const uint8_t *body;
         size_t len;
 
@@ -26,6 +28,8 @@ static void check_request(H1Parser *p, Outcome *o) {
                 abort();
         if (h1_parser_header(p, "content-length") && h1_parser_header(p, "transfer-encoding"))
                 abort();
+        if (http_query_value(h1_parser_query(p), "x", &value) == 0)
+                o->digest = mix(o->digest, value, strlen(value));
         o->digest = mix(o->digest, h1_parser_method(p), strlen(h1_parser_method(p)));
         o->digest = mix(o->digest, h1_parser_path(p), strlen(h1_parser_path(p)));
         o->digest = mix(o->digest, h1_parser_query(p), strlen(h1_parser_query(p)));

@@ -27,8 +27,8 @@ def table(routers):
     rows = [("NODE", "INTERFACE", "PEER", "HANDSHAKE", "RECEIVED", "SENT", "STATE")]
     for router in routers:
         for tunnel in router.tunnels():
-            rows.append((router.name, tunnel["interface"], tunnel["peer"], age(tunnel["last_handshake"]), size(tunnel["rx_bytes"]),
-                         size(tunnel["tx_bytes"]), "up" if tunnel["up"] else "down"))
+            rows.append((router.name, tunnel["interface"], tunnel["peer"], age(tunnel["last_handshake_usec"]), size(tunnel["received_bytes"]),
+                         size(tunnel["sent_bytes"]), "up" if tunnel["up"] else "down"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 

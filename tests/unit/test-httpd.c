@@ -431,22 +431,18 @@ static void test_slow_reader(void **state) {
 }
 
 static void test_stream_queue_is_bounded(void **state) {
-        static const char *const alpn[] = { "http/1.1" };
+        Fixture f = fixture();
+        Client c;
 
-        for (size_t i = 0; i < ELEMENTSOF(alpn); i++) {
-                Fixture f = fixture();
-                Client c;
-
-                f.limits.max_stream_queue_bytes = 1024 * 1024;
-                start(&f, true);
-                assert_int_equal(client_open(&c, &f, NULL, alpn[i]), 0);
-                client_send(&c, GET("/flood"), strlen(GET("/flood")));
-                assert_true(wait_for(&f.closed_streams, 1));
-                assert_int_equal(f.overflowed, 1);
-                assert_true(client_is_closed(&c));
-                client_close(&c);
-                stop(&f);
-        }
+        f.limits.max_stream_queue_bytes = 1024 * 1024;
+        start(&f, true);
+        assert_int_equal(client_open(&c, &f, NULL, "http/1.1"), 0);
+        client_send(&c, GET("/flood"), strlen(GET("/flood")));
+        assert_true(wait_for(&f.closed_streams, 1));
+        assert_int_equal(f.overflowed, 1);
+        assert_true(client_is_closed(&c));
+        client_close(&c);
+        stop(&f);
 }
 
 static void test_gone_clients(void **state) {
@@ -673,6 +669,47 @@ static void test_h2(void **state) {
         stop(&f);
 }
 
+/* Over HTTP/2 only the stream goes, the connection stays. */
+static void test_h2_stream_queue_is_bounded(void **state) {
+        _cleanup_buffer_ Buffer b = { 0 }, in = { 0 };
+        Fixture f = fixture();
+        Client c;
+
+        f.limits.max_stream_queue_bytes = 1024 * 1024;
+        start(&f, true);
+        h2_begin(&c, &f, &b);
+        frame(&b, 1, 5, 1, "\x82\x87\x04\x06/flood\x41\x09localhost", 21);
+        send_all(&c, &b);
+        assert_true(wait_for(&f.closed_streams, 1));
+        assert_int_equal(f.overflowed, 1);
+        b.len = 0;
+        frame(&b, 1, 5, 3, get_block, sizeof(get_block) - 1);
+        send_all(&c, &b);
+        assert_true(client_expect(&c, &in, "ok"));
+        client_close(&c);
+        stop(&f);
+}
+
+static void test_h2_drain(void **state) {
+        _cleanup_buffer_ Buffer b = { 0 }, in = { 0 };
+        Fixture f = fixture();
+        Client c;
+
+        start(&f, true);
+        h2_begin(&c, &f, &b);
+        frame(&b, 1, 5, 1, "\x82\x87\x04\x07/stream\x41\x09localhost", 22);
+        frame(&b, 1, 5, 3, "\x82\x87\x04\x05/slow\x41\x09localhost", 20);
+        send_all(&c, &b);
+        assert_true(client_expect(&c, &in, "hello"));
+        command(&f, 2);
+        assert_true(client_expect(&c, &in, "later"));
+        assert_true(client_is_closed(&c));
+        client_close(&c);
+        assert_true(wait_for(&f.drained, 1));
+        assert_int_equal(f.closed_streams, 1);
+        stop(&f);
+}
+
 static void check_doomed(Fixture *f, Buffer *b, Client *c) {
         Client good;
 
@@ -780,6 +817,8 @@ int main(void) {
                 cmocka_unit_test(test_drain_gives_up),
                 cmocka_unit_test(test_tls_versions),
                 cmocka_unit_test(test_h2),
+                cmocka_unit_test(test_h2_stream_queue_is_bounded),
+                cmocka_unit_test(test_h2_drain),
                 cmocka_unit_test(test_h2_rapid_reset),
                 cmocka_unit_test(test_h2_continuation),
                 cmocka_unit_test(test_h2_floods),

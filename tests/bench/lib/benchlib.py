@@ -71,6 +71,10 @@ def cpu_seconds(pid):
     return sum(int((t / "schedstat").read_text(encoding="ascii").split()[0]) for t in tasks) / 1e9
 
 
+def descriptors(pid):
+    return len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
+
+
 def children(pid):
     return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
 
