@@ -7,7 +7,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${SDWAN_CACHE:-/var/cache/sdwan-build}
 
 build_packages="build-essential meson ninja-build pkg-config gettext scdoc git libsystemd-dev systemd libjson-c-dev libsodium-dev
-        libgnutls28-dev libnghttp2-dev libsqlite3-dev libmnl-dev libnl-3-dev libnl-route-3-dev uthash-dev libcmocka-dev python3"
+        libgnutls28-dev libnghttp2-dev libsqlite3-dev libmnl-dev libnl-3-dev uthash-dev libcmocka-dev python3"
 lab_packages="wireguard-go wireguard-tools iproute2 iputils-ping dbus procps util-linux systemd python3"
 test_packages="clang openssl curl strace gnutls-bin libxml2-utils sqlite3 e2fsprogs"
 vm_packages="qemu-system-x86 mmdebstrap dpkg-dev debhelper fakeroot lintian xz-utils e2fsprogs"
