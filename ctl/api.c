@@ -24,7 +24,8 @@ static void answer_done(Answer *a) {
         free(a->body);
 }
 
-static int call_by_bus(Ctl *c, const char *what, const char *method, const char *path, const char *body, Answer *ret) {
+static int call_by_bus(Ctl *c, const char *what, const char *method, const char *path, const char *body,
+                       Answer *ret) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
         const char *text;
@@ -34,7 +35,8 @@ static int call_by_bus(Ctl *c, const char *what, const char *method, const char 
         r = bus_connect(c);
         if (r != STATUS_OK)
                 return r;
-        r = sd_bus_message_new_method_call(c->bus, &m, CONTROL_NAME, CONTROL_PATH, CONTROL_INTERFACE, "Call");
+        r = sd_bus_message_new_method_call(c->bus, &m, CONTROL_NAME, CONTROL_PATH, CONTROL_INTERFACE,
+                                           "Call");
         if (r >= 0)
                 r = sd_bus_message_append(m, "sss", method, path, body);
         if (r >= 0)
@@ -43,7 +45,7 @@ static int call_by_bus(Ctl *c, const char *what, const char *method, const char 
                 r = sd_bus_message_read(reply, "us", &status, &text);
         if (r < 0)
                 return fail_bus(c, what, &error, r);
-        *ret = (Answer) { .status = status, .body = strdup(text), .len = strlen(text) };
+        *ret = (Answer){ .status = status, .body = strdup(text), .len = strlen(text) };
         return ret->body ? STATUS_OK : fail_oom(c);
 }
 
@@ -58,18 +60,22 @@ static int read_token(Ctl *c) {
         if (c->token)
                 return STATUS_OK;
         if (!path)
-                return fail(c, STATUS_USAGE, _("--controller= needs the API token in a file: --token-file= or $SDWAN_API_TOKEN_FILE."));
+                return fail(c, STATUS_USAGE,
+                            _("--controller= needs the API token in a file: --token-file= or "
+                              "$SDWAN_API_TOKEN_FILE."));
         r = streq(path, "-") ? fd_read_all(STDIN_FILENO, TOKEN_FILE_MAX, &data, &len)
                              : file_read_secret(path, TOKEN_FILE_MAX, &data, &len);
         if (r == -EPERM)
                 return fail(c, STATUS_FAILURE, _("%s can be read by others: its mode must be 0600."), path);
         if (r < 0)
-                return fail(c, STATUS_FAILURE, _("Failed to read the API token from %s: %s"), path, strerror(-r));
+                return fail(c, STATUS_FAILURE, _("Failed to read the API token from %s: %s"), path,
+                            strerror(-r));
         text = (char *) data;
         while (len > 0 && strchr(" \t\r\n", text[len - 1]))
                 text[--len] = '\0';
         /* Anything else would be another header. */
-        if (len == 0 || text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=")]) {
+        if (len == 0 ||
+            text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=")]) {
                 crypto_wipe(data, len);
                 free(data);
                 return fail(c, STATUS_USAGE, _("%s holds no API token."), path);
@@ -107,7 +113,8 @@ static ExitStatus status_from_http_error(int error) {
         }
 }
 
-static int call_by_https(Ctl *c, const char *what, const char *method, const char *path, const char *body, Answer *ret) {
+static int call_by_https(Ctl *c, const char *what, const char *method, const char *path, const char *body,
+                         Answer *ret) {
         HttpClientConfig config = { .url = c->controller, .max_body_bytes = ANSWER_MAX_BYTES };
         _cleanup_free_ char *authorization = NULL, *reason = NULL;
         HttpHeaderField headers[2];
@@ -117,7 +124,8 @@ static int call_by_https(Ctl *c, const char *what, const char *method, const cha
         int r;
 
         if (strncmp(c->controller, "https://", strlen("https://")) != 0)
-                return fail(c, STATUS_USAGE, _("--controller= takes a URL like https://controller.example:9443."));
+                return fail(c, STATUS_USAGE,
+                            _("--controller= takes a URL like https://controller.example:9443."));
         r = read_token(c);
         if (r == STATUS_OK)
                 r = read_ca(c);
@@ -128,17 +136,19 @@ static int call_by_https(Ctl *c, const char *what, const char *method, const cha
         authorization = str_printf("Bearer %s", c->token);
         if (!authorization)
                 return fail_oom(c);
-        headers[0] = (HttpHeaderField) { "authorization", authorization };
+        headers[0] = (HttpHeaderField){ "authorization", authorization };
         if (*body)
-                headers[n_headers++] = (HttpHeaderField) {
-                        "content-type", streq(method, "PATCH") ? "application/merge-patch+json" : "application/json"
-                };
-        r = http_call_sync(&config, method, path, headers, n_headers, body, strlen(body), &status, &data, &len, &reason);
+                headers[n_headers++] =
+                                (HttpHeaderField){ "content-type",
+                                                   streq(method, "PATCH") ? "application/merge-patch+json"
+                                                                          : "application/json" };
+        r = http_call_sync(&config, method, path, headers, n_headers, body, strlen(body), &status, &data,
+                           &len, &reason);
         crypto_wipe(authorization, strlen(authorization));
         if (r < 0)
                 return fail(c, status_from_http_error(r), _("Failed to %s: %s: %s"), what, c->controller,
                             reason ?: strerror(-r));
-        *ret = (Answer) { .status = status, .body = (char *) data, .len = len };
+        *ret = (Answer){ .status = status, .body = (char *) data, .len = len };
         return STATUS_OK;
 }
 
@@ -170,16 +180,18 @@ static int fail_problem(Ctl *c, const char *what, unsigned status, json_object *
         const char *text = detail ?: title;
 
         if (status == 401)
-                return fail(c, STATUS_REFUSED, _("Failed to %s: the controller does not accept this API token."), what);
+                return fail(c, STATUS_REFUSED,
+                            _("Failed to %s: the controller does not accept this API token."), what);
         if (!text)
-                return fail(c, status_from_http(status), _("Failed to %s: the controller answered with status %u."), what,
-                            status);
+                return fail(c, status_from_http(status),
+                            _("Failed to %s: the controller answered with status %u."), what, status);
         if (field && *field)
                 return fail(c, status_from_http(status), _("Failed to %s: %s: %s"), what, field, text);
         return fail(c, status_from_http(status), _("Failed to %s: %s"), what, text);
 }
 
-int api_call(Ctl *c, const char *what, const char *method, const char *path, json_object *body, json_object **ret_answer) {
+int api_call(Ctl *c, const char *what, const char *method, const char *path, json_object *body,
+             json_object **ret_answer) {
         _cleanup_(answer_done) Answer answer = { 0 };
         _cleanup_json_ json_object *parsed = NULL;
         _cleanup_free_ char *text = NULL;
@@ -199,15 +211,16 @@ int api_call(Ctl *c, const char *what, const char *method, const char *path, jso
         if (answer.status < 200 || answer.status > 299)
                 return fail_problem(c, what, answer.status, parsed);
         if (r < 0)
-                return fail(c, STATUS_FAILURE, _("Failed to %s: the controller's answer is not valid JSON."), what);
+                return fail(c, STATUS_FAILURE, _("Failed to %s: the controller's answer is not valid JSON."),
+                            what);
         *ret_answer = TAKE(parsed);
         return STATUS_OK;
 }
 
 static int append_encoded(Buffer *b, const char *s) {
         for (; *s; s++) {
-                bool plain = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') ||
-                             strchr("-._~", *s);
+                bool plain = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+                             (*s >= '0' && *s <= '9') || strchr("-._~", *s);
                 int r = plain ? buffer_append(b, s, 1) : buffer_appendf(b, "%%%02X", (unsigned char) *s);
 
                 if (r < 0)
@@ -225,14 +238,15 @@ char *api_path(const char *collection, const char *item) {
         if (item && (buffer_append_str(&b, "/") < 0 || append_encoded(&b, item) < 0))
                 return NULL;
         text = (char *) b.data;
-        b = (Buffer) { 0 };
+        b = (Buffer){ 0 };
         return text;
 }
 
 static int append_page(json_object *all, json_object *page) {
         json_object *items;
 
-        if (!json_object_is_type(page, json_type_object) || !json_object_object_get_ex(page, "items", &items) ||
+        if (!json_object_is_type(page, json_type_object) ||
+            !json_object_object_get_ex(page, "items", &items) ||
             !json_object_is_type(items, json_type_array))
                 return -EBADMSG;
         for (size_t i = 0; i < json_object_array_length(items); i++) {
@@ -258,7 +272,8 @@ int api_list(Ctl *c, const char *what, const char *collection, json_object **ret
                 if (r != STATUS_OK)
                         return r;
                 if (append_page(all, page) < 0)
-                        return fail(c, STATUS_FAILURE, _("Failed to %s: the controller's answer is not understood."), what);
+                        return fail(c, STATUS_FAILURE,
+                                    _("Failed to %s: the controller's answer is not understood."), what);
                 next = member_string(page, "next");
                 if (!next) {
                         *ret = TAKE(all);

@@ -72,7 +72,8 @@ static _noreturn_ void run_password_agent(int notify_fd, pid_t parent) {
         (void) snprintf(process, sizeof(process), "%d", (int) parent);
         (void) snprintf(fd, sizeof(fd), "%d", notify_fd);
         if (fcntl(notify_fd, F_SETFD, 0) >= 0)
-                (void) execl(PASSWORD_AGENT, PASSWORD_AGENT, "--process", process, "--notify-fd", fd, "--fallback", NULL);
+                (void) execl(PASSWORD_AGENT, PASSWORD_AGENT, "--process", process, "--notify-fd", fd,
+                             "--fallback", NULL);
         _exit(127);
 }
 
@@ -82,8 +83,8 @@ static void start_password_agent(Ctl *c) {
         int fds[2];
         pid_t self = getpid(), pid;
 
-        if (!c->ask_password || geteuid() == 0 || c->machine || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO) ||
-            access(PASSWORD_AGENT, X_OK) < 0 || pipe2(fds, O_CLOEXEC) < 0)
+        if (!c->ask_password || geteuid() == 0 || c->machine || !isatty(STDIN_FILENO) ||
+            !isatty(STDERR_FILENO) || access(PASSWORD_AGENT, X_OK) < 0 || pipe2(fds, O_CLOEXEC) < 0)
                 return;
         pid = fork();
         if (pid == 0)

@@ -15,9 +15,9 @@ typedef enum ExitStatus {
         STATUS_OK = 0,
         STATUS_FAILURE = 1,
         STATUS_USAGE = 2,
-        STATUS_NOT_RUNNING = 3,  /* or this machine is in no network */
+        STATUS_NOT_RUNNING = 3, /* or this machine is in no network */
         STATUS_NO_OBJECT = 4,
-        STATUS_REFUSED = 5,      /* polkit, or the controller's authorisation */
+        STATUS_REFUSED = 5,       /* polkit, or the controller's authorisation */
         STATUS_TOKEN_REFUSED = 6, /* unknown, expired, spent or revoked */
         STATUS_TOKEN_MISTYPED = 7,
         STATUS_WRONG_CONTROLLER = 8,
@@ -54,7 +54,8 @@ int fail_oom(const Ctl *c);
 int fail_bus(const Ctl *c, const char *what, const sd_bus_error *error, int r);
 ExitStatus status_from_bus_error(const char *name, int r);
 
-/* The verb's own option; NULL: not given. *ret_error_status is for the last of repeated ones: see value_next(). */
+/* The verb's own option; NULL: not given. *ret_error_status is for the last of repeated ones: see
+ * value_next(). */
 const char *value_get(Ctl *c, const char *name);
 /* Each of a repeated option: start with NULL. */
 Value *value_next(Ctl *c, const char *name, Value *after);
@@ -83,9 +84,11 @@ void bus_disconnect(Ctl *c);
 #define CONTROL_PATH "/org/sdwan/Control1"
 #define CONTROL_INTERFACE "org.sdwan.Control1.Manager"
 
-/* api.c: one request to the controller's API, by D-Bus or HTTPS. path is encoded already. body NULL: none. *ret_answer is NULL
- * when the answer has no body. 0, or an exit status that has been said ("Failed to <what>: …"). */
-int api_call(Ctl *c, const char *what, const char *method, const char *path, json_object *body, json_object **ret_answer);
+/* api.c: one request to the controller's API, by D-Bus or HTTPS. path is encoded already. body NULL: none.
+ * *ret_answer is NULL when the answer has no body. 0, or an exit status that has been said ("Failed to
+ * <what>: …"). */
+int api_call(Ctl *c, const char *what, const char *method, const char *path, json_object *body,
+             json_object **ret_answer);
 /* "/api/v1/<collection>/<item>", item percent-encoded; NULL: out of memory. */
 char *api_path(const char *collection, const char *item);
 /* Every object of a collection, page by page, as one array. */

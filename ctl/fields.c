@@ -74,7 +74,7 @@ static int names_add(Ctl *c, Names *n, const Kind *kind) {
 }
 
 int names_load(Ctl *c, const Kind *kind, FieldFlags flags, Names **ret) {
-        _cleanup_(names_freep) Names *n = new(Names);
+        _cleanup_(names_freep) Names *n = new (Names);
         int r;
 
         if (!n)
@@ -136,7 +136,7 @@ static char *field_text(const Field *f, json_object *object, const Names *names)
         if (!b.data)
                 return strdup("");
         text = (char *) b.data;
-        b = (Buffer) { 0 };
+        b = (Buffer){ 0 };
         return text;
 }
 
@@ -156,11 +156,14 @@ static const char *status_text(json_object *object, Color *ret_color) {
         if (!json_object_object_get_ex(object, "status", &status))
                 return NULL;
         state = member_text(status, "state");
-        if (!json_object_object_get_ex(status, "connected", &connected) || !json_object_get_boolean(connected)) {
+        if (!json_object_object_get_ex(status, "connected", &connected) ||
+            !json_object_get_boolean(connected)) {
                 *ret_color = COLOR_WARN;
                 return "offline";
         }
-        *ret_color = streq_ptr(state, "in-sync") ? COLOR_GOOD : streq_ptr(state, "failed") ? COLOR_BAD : COLOR_WARN;
+        *ret_color = streq_ptr(state, "in-sync")  ? COLOR_GOOD
+                     : streq_ptr(state, "failed") ? COLOR_BAD
+                                                  : COLOR_WARN;
         return state;
 }
 
@@ -210,7 +213,8 @@ int fields_table(Ctl *c, const Kind *kind, json_object *objects, const Names *na
         const Field *name = kind_name_field(kind);
         Columns columns = {
                 .kind = kind,
-                .id = !name || !(name->flags & FIELD_UNIQUE) || kind == &kind_token, /* or it could not be named */
+                .id = !name || !(name->flags & FIELD_UNIQUE) ||
+                      kind == &kind_token, /* or it could not be named */
                 .status = kind == &kind_node,
         };
         _cleanup_(table_freep) Table *t = NULL;
@@ -267,8 +271,8 @@ static int check_field(Ctl *c, const Kind *kind, const char *name, const Field *
         const Field *f = kind_field(kind, name);
 
         if (!f || (f->flags & FIELD_HIDDEN))
-                return fail(c, STATUS_USAGE, _("A %s has no field \"%s\"; \"%s add %s --help\" lists them."), kind->name, name,
-                            program_invocation_short_name, kind->name);
+                return fail(c, STATUS_USAGE, _("A %s has no field \"%s\"; \"%s add %s --help\" lists them."),
+                            kind->name, name, program_invocation_short_name, kind->name);
         if (f->flags & FIELD_READ_ONLY)
                 return fail(c, STATUS_USAGE, _("\"%s\" is set by the controller alone."), name);
         *ret = f;
@@ -332,7 +336,8 @@ static json_object *current_list(const Field *f, json_object *before, json_objec
         return json_object_is_type(v, json_type_array) ? v : NULL;
 }
 
-static int change_list(Ctl *c, const Field *f, const char *text, bool add, json_object *before, json_object *body) {
+static int change_list(Ctl *c, const Field *f, const char *text, bool add, json_object *before,
+                       json_object *body) {
         _cleanup_json_ json_object *named = NULL, *result = json_object_new_array();
         int r;
 
@@ -360,7 +365,8 @@ int fields_from_values(Ctl *c, const Kind *kind, json_object *body) {
                 if (v->used || !f || (f->flags & (FIELD_READ_ONLY | FIELD_HIDDEN)))
                         continue;
                 v->used = true;
-                r = is_list(f) ? change_list(c, f, v->text, true, NULL, body) : fields_set(c, kind, v->name, v->text, body);
+                r = is_list(f) ? change_list(c, f, v->text, true, NULL, body)
+                               : fields_set(c, kind, v->name, v->text, body);
                 if (r != STATUS_OK)
                         return r;
         }
@@ -382,7 +388,7 @@ static int parse_assignment(Ctl *c, const Kind *kind, const char *text, Assignme
         if (!equals || equals == text)
                 return fail(c, STATUS_USAGE, _("\"%s\" is not of the form FIELD=VALUE."), text);
         len = (size_t) (equals - text);
-        *ret = (Assignment) { .op = '=', .text = equals + 1 };
+        *ret = (Assignment){ .op = '=', .text = equals + 1 };
         if (len > 1 && (text[len - 1] == '+' || text[len - 1] == '-'))
                 ret->op = text[--len];
         name = strndup(text, len);
@@ -392,7 +398,8 @@ static int parse_assignment(Ctl *c, const Kind *kind, const char *text, Assignme
         if (r != STATUS_OK)
                 return r;
         if (ret->op != '=' && !is_list(ret->field))
-                return fail(c, STATUS_USAGE, _("\"%s\" is not a list: += and -= mean nothing for it."), name);
+                return fail(c, STATUS_USAGE, _("\"%s\" is not a list: += and -= mean nothing for it."),
+                            name);
         return STATUS_OK;
 }
 

@@ -5,7 +5,8 @@
 #include "ctl/ctl.h"
 #include "schema/schema.h"
 
-/* Between the command line, the field tables of lib/kinds and the API's JSON. Functions return exit statuses, said. */
+/* Between the command line, the field tables of lib/kinds and the API's JSON. Functions return exit
+ * statuses, said. */
 
 bool fields_chinese(void); /* which help texts to show */
 
@@ -26,7 +27,8 @@ const char *fields_name(json_object *object); /* its name, or its id, or "" */
 int fields_set(Ctl *c, const Kind *kind, const char *name, const char *text, json_object *body);
 /* From the options that were given; repeated ones of lists add up. */
 int fields_from_values(Ctl *c, const Kind *kind, json_object *body);
-/* "field=value"; "field+=value" and "field-=value" for lists, on top of what body or before (may be NULL) has. */
+/* "field=value"; "field+=value" and "field-=value" for lists, on top of what body or before (may be NULL)
+ * has. */
 int fields_assign(Ctl *c, const Kind *kind, const char *assignment, json_object *before, json_object *body);
 /* Only whether it could be one. */
 int fields_check_assignment(Ctl *c, const Kind *kind, const char *assignment);

@@ -10,14 +10,24 @@
 #define SHORT_ID 16 /* digits of a node's id that are shown */
 
 void node_state_done(NodeState *s) {
-        char *const texts[] = { s->version, s->state, s->node_id, s->node_name, s->network_id, s->role, s->controller_url,
-                                s->fingerprint, s->backend, s->last_error, s->controller_version, s->controller_id };
+        char *const texts[] = { s->version,
+                                s->state,
+                                s->node_id,
+                                s->node_name,
+                                s->network_id,
+                                s->role,
+                                s->controller_url,
+                                s->fingerprint,
+                                s->backend,
+                                s->last_error,
+                                s->controller_version,
+                                s->controller_id };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
                 free(texts[i]);
         strv_free(s->addresses);
         json_unrefp_helper(s->topics);
-        *s = (NodeState) { 0 };
+        *s = (NodeState){ 0 };
 }
 
 /* Where a property of the bus goes. */
@@ -155,12 +165,13 @@ static int call_running(Ctl *c, const char *what, sd_bus_message *m, sd_bus_mess
         return fail_bus(c, what, &error, r);
 }
 
-static int read_daemon(Ctl *c, const char *name, const char *path, const char *interface, const Property *properties,
-                       size_t n, NodeState *s, bool *ret_running) {
+static int read_daemon(Ctl *c, const char *name, const char *path, const char *interface,
+                       const Property *properties, size_t n, NodeState *s, bool *ret_running) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(c->bus, &m, name, path, "org.freedesktop.DBus.Properties", "GetAll");
+        r = sd_bus_message_new_method_call(c->bus, &m, name, path, "org.freedesktop.DBus.Properties",
+                                           "GetAll");
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", interface);
         if (r < 0)
@@ -183,8 +194,9 @@ typedef struct Tunnel {
 
 /* 1: one read; 0: the end. */
 static int read_tunnel(sd_bus_message *m, Tunnel *ret) {
-        return sd_bus_message_read(m, "(ssssstttb)", &ret->id, &ret->peer, &ret->node, &ret->interface, &ret->endpoint,
-                                   &ret->handshake_usec, &ret->received_bytes, &ret->sent_bytes, &ret->up);
+        return sd_bus_message_read(m, "(ssssstttb)", &ret->id, &ret->peer, &ret->node, &ret->interface,
+                                   &ret->endpoint, &ret->handshake_usec, &ret->received_bytes,
+                                   &ret->sent_bytes, &ret->up);
 }
 
 static int count_tunnels(Ctl *c, NodeState *s) {
@@ -192,7 +204,8 @@ static int count_tunnels(Ctl *c, NodeState *s) {
         Tunnel t;
         int r;
 
-        r = sd_bus_message_new_method_call(c->bus, &m, AGENT_NAME, AGENT_PATH, AGENT_INTERFACE, "ListTunnels");
+        r = sd_bus_message_new_method_call(c->bus, &m, AGENT_NAME, AGENT_PATH, AGENT_INTERFACE,
+                                           "ListTunnels");
         if (r < 0)
                 return fail_bus(c, _("list the tunnels"), NULL, r);
         r = call_running(c, _("list the tunnels"), m, &reply);
@@ -215,8 +228,8 @@ static int count_tunnels(Ctl *c, NodeState *s) {
 int node_state_read(Ctl *c, NodeState *s) {
         int r;
 
-        r = read_daemon(c, AGENT_NAME, AGENT_PATH, AGENT_INTERFACE, agent_properties, ELEMENTSOF(agent_properties), s,
-                        &s->agent);
+        r = read_daemon(c, AGENT_NAME, AGENT_PATH, AGENT_INTERFACE, agent_properties,
+                        ELEMENTSOF(agent_properties), s, &s->agent);
         if (r == STATUS_OK)
                 r = read_daemon(c, CONTROL_NAME, CONTROL_PATH, CONTROL_INTERFACE, controller_properties,
                                 ELEMENTSOF(controller_properties), s, &s->controller);
@@ -256,22 +269,22 @@ static Color state_color(const char *state) {
         return COLOR_DIM;
 }
 
-static int add_headline(Buffer *b, const char *name, const char *state) {
+static int add_headline(Buffer *b, const char *name, const char *state, Color color) {
         _cleanup_free_ char *safe_name = str_escape(name), *safe_state = str_escape(state);
-        Color color = state_color(state);
         bool on = show_colors();
 
         if (!safe_name || !safe_state)
                 return -ENOMEM;
-        return buffer_appendf(b, "%s●%s %s - %s%s%s\n", color_begin(on, color), color_end(on, color), safe_name,
-                              color_begin(on, color), safe_state, color_end(on, color));
+        return buffer_appendf(b, "%s●%s %s - %s%s%s\n", color_begin(on, color), color_end(on, color),
+                              safe_name, color_begin(on, color), safe_state, color_end(on, color));
 }
 
 static int add_agent(Buffer *b, const NodeState *s) {
         char id[SHORT_ID + 1] = "", tunnels[96];
         int r;
 
-        r = add_headline(b, s->node_name && *s->node_name ? s->node_name : "sdwan-agentd", s->state);
+        r = add_headline(b, s->node_name && *s->node_name ? s->node_name : "sdwan-agentd", s->state,
+                         state_color(s->state));
         if (r < 0)
                 return r;
         if (s->node_id)
@@ -281,7 +294,7 @@ static int add_agent(Buffer *b, const NodeState *s) {
                 r = add_optional(b, _("Network"), s->network_id);
         if (r >= 0)
                 r = add_optional(b, _("Role"), s->role);
-        STRV_FOREACH(a, s->addresses)
+        STRV_FOREACH (a, s->addresses)
                 if (r >= 0)
                         r = add_line(b, _("Address"), *a);
         if (r >= 0)
@@ -305,7 +318,7 @@ static int add_controller(Buffer *b, const NodeState *s) {
         char text[96];
         int r;
 
-        r = add_headline(b, "sdwan-controld", _("running"));
+        r = add_headline(b, "sdwan-controld", _("running"), COLOR_GOOD);
         if (r >= 0)
                 r = add_optional(b, _("Controller id"), s->controller_id);
         if (r >= 0) {
@@ -327,7 +340,9 @@ int node_state_show(Ctl *c, const NodeState *s) {
         if (s->agent)
                 r = add_agent(&b, s);
         if (r >= 0 && s->agent && streq(s->state, "unenrolled"))
-                r = buffer_appendf(&b, "%s\n", _("This machine is in no network; \"sdwanctl join\" takes an enrolment token."));
+                r = buffer_appendf(&b, "%s\n",
+                                   _("This machine is in no network; \"sdwanctl join\" takes an enrolment "
+                                     "token."));
         if (r >= 0 && s->agent && s->controller)
                 r = buffer_append_str(&b, "\n");
         if (r >= 0 && s->controller)
@@ -339,16 +354,17 @@ static int agent_to_json(const NodeState *s, json_object *o) {
         const struct {
                 const char *name, *text;
         } texts[] = {
-                { "version", s->version },       { "state", s->state },
-                { "node_id", s->node_id },       { "node_name", s->node_name },
-                { "network_id", s->network_id }, { "role", s->role },
-                { "backend", s->backend },       { "controller_url", s->controller_url },
+                { "version", s->version },         { "state", s->state },
+                { "node_id", s->node_id },         { "node_name", s->node_name },
+                { "network_id", s->network_id },   { "role", s->role },
+                { "backend", s->backend },         { "controller_url", s->controller_url },
                 { "fingerprint", s->fingerprint }, { "last_error", s->last_error },
         };
         int r = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(texts) && r >= 0; i++)
-                r = json_add_string(o, texts[i].name, texts[i].text && *texts[i].text ? texts[i].text : NULL);
+                r = json_add_string(o, texts[i].name,
+                                    texts[i].text && *texts[i].text ? texts[i].text : NULL);
         if (r >= 0)
                 r = json_add_strv(o, "addresses", s->addresses);
         if (r >= 0)

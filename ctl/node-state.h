@@ -9,8 +9,8 @@
 typedef struct NodeState {
         bool agent, controller; /* runs */
         /* of the agent */
-        char *version, *state, *node_id, *node_name, *network_id, *role, *controller_url, *fingerprint, *backend,
-                        *last_error;
+        char *version, *state, *node_id, *node_name, *network_id, *role, *controller_url, *fingerprint,
+                        *backend, *last_error;
         char **addresses;
         bool connected;
         json_object *topics;

@@ -23,8 +23,8 @@ struct Table {
         Cell *cells;
 };
 
-/* The next character: its length in bytes and width. Text is valid UTF-8 without control characters; what the
- * C library cannot place counts as one column. */
+/* The next character: its length in bytes and width. Text is valid UTF-8 without control characters; what
+ * the C library cannot place counts as one column. */
 static size_t next_character(const char *s, size_t *ret_width) {
         mbstate_t state = { 0 };
         wchar_t c;
@@ -71,7 +71,7 @@ int table_new(size_t n_columns, Table **ret) {
 
         assert(n_columns > 0 && ret);
 
-        t = new(Table);
+        t = new (Table);
         if (!t)
                 return -ENOMEM;
         t->n_columns = n_columns;
@@ -109,7 +109,7 @@ int table_add(Table *t, const char *text, Color color) {
                 t->cells = grown;
                 t->n_allocated = n;
         }
-        t->cells[t->n_cells++] = (Cell) { .width = text_width(copy), .color = color, .text = copy };
+        t->cells[t->n_cells++] = (Cell){ .width = text_width(copy), .color = color, .text = copy };
         copy = NULL;
         return 0;
 }
@@ -146,7 +146,7 @@ static void shrink(size_t *widths, size_t n, size_t limit) {
 
 const char *color_begin(bool enabled, Color c) {
         static const char *const sequences[] = {
-                [COLOR_NONE] = "",          [COLOR_GOOD] = "\033[0;32m", [COLOR_BAD] = "\033[0;1;31m",
+                [COLOR_NONE] = "",           [COLOR_GOOD] = "\033[0;32m", [COLOR_BAD] = "\033[0;1;31m",
                 [COLOR_WARN] = "\033[0;33m", [COLOR_DIM] = "\033[0;90m",  [COLOR_BOLD] = "\033[0;1m",
         };
 
@@ -174,7 +174,8 @@ static int format_cell(const Table *t, const TableStyle *style, size_t i, size_t
                 if (r < 0)
                         return r;
         }
-        r = buffer_appendf(b, "%s%s%s", color_begin(style->color, color), cut, color_end(style->color, color));
+        r = buffer_appendf(b, "%s%s%s", color_begin(style->color, color), cut,
+                           color_end(style->color, color));
         if (r < 0 || last)
                 return r;
         return buffer_appendf(b, "%*s", (int) ((t->right[column] ? 0 : padding) + COLUMN_GAP), "");
@@ -229,7 +230,8 @@ static int escape_json_controls(const char *s, Buffer *b) {
                 if ((unsigned char) s[0] == 0x7F) {
                         code = 0x7F;
                         skip = 1;
-                } else if ((unsigned char) s[0] == 0xC2 && (unsigned char) s[1] >= 0x80 && (unsigned char) s[1] <= 0x9F) {
+                } else if ((unsigned char) s[0] == 0xC2 && (unsigned char) s[1] >= 0x80 &&
+                           (unsigned char) s[1] <= 0x9F) {
                         code = (unsigned char) s[1];
                         skip = 2;
                 } else
@@ -287,10 +289,11 @@ const char *span_format(uint64_t usec, char ret[static SHORT_TEXT_MAX]) {
                 if (seconds < units[i].seconds)
                         continue;
                 if (rest == 0)
-                        (void) snprintf(ret, SHORT_TEXT_MAX, "%" PRIu64 "%s", seconds / units[i].seconds, units[i].name);
+                        (void) snprintf(ret, SHORT_TEXT_MAX, "%" PRIu64 "%s", seconds / units[i].seconds,
+                                        units[i].name);
                 else
-                        (void) snprintf(ret, SHORT_TEXT_MAX, "%" PRIu64 "%s %" PRIu64 "%s", seconds / units[i].seconds,
-                                        units[i].name, rest, units[i + 1].name);
+                        (void) snprintf(ret, SHORT_TEXT_MAX, "%" PRIu64 "%s %" PRIu64 "%s",
+                                        seconds / units[i].seconds, units[i].name, rest, units[i + 1].name);
                 return ret;
         }
         (void) snprintf(ret, SHORT_TEXT_MAX, "%" PRIu64 "s", seconds);

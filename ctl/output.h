@@ -5,8 +5,8 @@
 #include "base/buffer.h"
 #include "json/json.h"
 
-/* What sdwanctl shows: tables that are padded by the width of characters, JSON, colours, a pager. Everything that came
- * from somebody else is escaped on its way out: no control character reaches the terminal. */
+/* What sdwanctl shows: tables that are padded by the width of characters, JSON, colours, a pager. Everything
+ * that came from somebody else is escaped on its way out: no control character reaches the terminal. */
 
 typedef enum Color { COLOR_NONE, COLOR_GOOD, COLOR_BAD, COLOR_WARN, COLOR_DIM, COLOR_BOLD } Color;
 

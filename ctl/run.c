@@ -145,11 +145,12 @@ static int add_value(Ctl *c, const char *name, const char *text) {
         if (!grown)
                 return -ENOMEM;
         c->values = grown;
-        c->values[c->n_values++] = (Value) { .name = name, .text = text ?: "" };
+        c->values[c->n_values++] = (Value){ .name = name, .text = text ?: "" };
         return 0;
 }
 
-/* Every option there is: ours, the verbs', and one per field that a request may name. Field names have '_' where options have
+/* Every option there is: ours, the verbs', and one per field that a request may name. Field names have '_'
+ * where options have
  * '-'. names: what must be freed. */
 typedef struct Options {
         struct option *items;
@@ -182,7 +183,8 @@ static int options_add_field(Options *o, const Field *f) {
         r = strv_append(&o->names, name);
         if (r < 0)
                 return r;
-        o->items[o->n++] = (struct option) { o->names[strv_length(o->names) - 1], required_argument, NULL, ARG_VALUE };
+        o->items[o->n++] = (struct option){ o->names[strv_length(o->names) - 1], required_argument, NULL,
+                                            ARG_VALUE };
         return 0;
 }
 
@@ -192,7 +194,7 @@ static int options_new(Options *ret) {
 
         for (size_t i = 0; i < n_kinds; i++)
                 n += kinds[i]->n_fields;
-        *ret = (Options) { .items = new0(struct option, n) };
+        *ret = (Options){ .items = new0(struct option, n) };
         if (!ret->items)
                 return -ENOMEM;
         for (size_t i = 0; i < ELEMENTSOF(global_options); i++)
@@ -294,16 +296,19 @@ static int help(Ctl *c) {
         bool color = show_colors();
         int r;
 
-        r = buffer_appendf(&b, _("%s [OPTIONS…] {VERB} [ARGUMENTS…]\n\nManage this machine's part in an SD-WAN, and its controller.\n"),
+        r = buffer_appendf(&b,
+                           _("%s [OPTIONS…] {VERB} [ARGUMENTS…]\n\nManage this machine's part in an SD-WAN, "
+                             "and its controller.\n"),
                            program_invocation_short_name);
         if (r >= 0)
-                r = buffer_appendf(&b, "\n%s%s%s\n", color_begin(color, COLOR_BOLD), _("Verbs:"), color_end(color, COLOR_BOLD));
+                r = buffer_appendf(&b, "\n%s%s%s\n", color_begin(color, COLOR_BOLD), _("Verbs:"),
+                                   color_end(color, COLOR_BOLD));
         for (size_t i = 0; i < ELEMENTSOF(verbs) && r >= 0; i++) {
                 char left[64];
 
                 (void) snprintf(left, sizeof(left), "%s %s", verbs[i].name, verbs[i].arguments);
-                r = buffer_appendf(&b, "  %s%*s %s\n", left, (int) (30 - MIN(text_width(left), (size_t) 30)), "",
-                                   _(verbs[i].help));
+                r = buffer_appendf(&b, "  %s%*s %s\n", left, (int) (30 - MIN(text_width(left), (size_t) 30)),
+                                   "", _(verbs[i].help));
         }
         if (r >= 0)
                 r = buffer_appendf(&b, "\n%s%s%s\n", color_begin(color, COLOR_BOLD), _("Options:"),
@@ -311,7 +316,8 @@ static int help(Ctl *c) {
         for (size_t i = 0; i < ELEMENTSOF(option_helps) && r >= 0; i++)
                 r = buffer_appendf(&b, "  %-30s %s\n", option_helps[i].option, _(option_helps[i].help));
         if (r >= 0)
-                r = buffer_append_str(&b, _("\n\"add KIND --help\" lists the fields of a kind. See the sdwanctl(1) man page for details.\n"));
+                r = buffer_append_str(&b, _("\n\"add KIND --help\" lists the fields of a kind. See the "
+                                            "sdwanctl(1) man page for details.\n"));
         return r < 0 ? fail_oom(c) : show_text(c, &b);
 }
 
@@ -319,8 +325,8 @@ static int help(Ctl *c) {
 static int help_kind(Ctl *c, const Kind *kind) {
         _cleanup_(table_freep) Table *t = NULL;
 
-        if (table_new(3, &t) < 0 || table_add(t, _("OPTION"), COLOR_NONE) < 0 || table_add(t, _("DEFAULT"), COLOR_NONE) < 0 ||
-            table_add(t, _("MEANING"), COLOR_NONE) < 0)
+        if (table_new(3, &t) < 0 || table_add(t, _("OPTION"), COLOR_NONE) < 0 ||
+            table_add(t, _("DEFAULT"), COLOR_NONE) < 0 || table_add(t, _("MEANING"), COLOR_NONE) < 0)
                 return fail_oom(c);
         for (size_t i = 0; i < kind->n_fields; i++) {
                 const Field *f = kind->fields + i;
@@ -334,7 +340,8 @@ static int help_kind(Ctl *c, const Kind *kind) {
                 for (char *p = option; *p; p++)
                         *p = *p == '_' ? '-' : *p;
                 if (table_add(t, option, COLOR_NONE) < 0 ||
-                    table_add(t, f->flags & FIELD_REQUIRED ? _("(required)") : f->default_text, COLOR_NONE) < 0 ||
+                    table_add(t, f->flags & FIELD_REQUIRED ? _("(required)") : f->default_text, COLOR_NONE) <
+                                    0 ||
                     table_add(t, fields_chinese() ? f->help_zh : f->help_en, COLOR_NONE) < 0)
                         return fail_oom(c);
         }
@@ -386,8 +393,8 @@ static int run_verb(Ctl *c) {
                 if (!streq(v->name, name))
                         continue;
                 if (c->n_args < v->min_args || c->n_args > v->max_args)
-                        return fail(c, STATUS_USAGE, _("Usage: %s %s %s"), program_invocation_short_name, v->name,
-                                    v->arguments);
+                        return fail(c, STATUS_USAGE, _("Usage: %s %s %s"), program_invocation_short_name,
+                                    v->name, v->arguments);
                 return v->run(c);
         }
         return fail(c, STATUS_USAGE, _("There is no verb \"%s\"; \"%s --help\" lists them."), name,

@@ -111,7 +111,8 @@ int show_text(Ctl *c, const Buffer *b) {
         r = write_all(STDOUT_FILENO, b);
         if (r == -EPIPE)
                 return STATUS_OK;
-        return r < 0 ? fail(c, STATUS_FAILURE, _("Failed to write to standard output: %s"), strerror(-r)) : STATUS_OK;
+        return r < 0 ? fail(c, STATUS_FAILURE, _("Failed to write to standard output: %s"), strerror(-r))
+                     : STATUS_OK;
 }
 
 int show_json(Ctl *c, json_object *o) {
@@ -132,7 +133,8 @@ int show_table(Ctl *c, const Table *t, const char *count_text) {
 
         if (table_format(t, &style, &b) < 0)
                 return fail_oom(c);
-        if (c->legend && count_text && buffer_appendf(&b, "%s%s\n", table_rows(t) > 1 ? "\n" : "", count_text) < 0)
+        if (c->legend && count_text &&
+            buffer_appendf(&b, "%s%s\n", table_rows(t) > 1 ? "\n" : "", count_text) < 0)
                 return fail_oom(c);
         return show_text(c, &b);
 }

@@ -84,7 +84,8 @@ static int get_object(Ctl *c, const char *what, const Kind *kind, const char *na
                 return r;
         return json_object_is_type(*ret, json_type_object)
                                ? STATUS_OK
-                               : fail(c, STATUS_FAILURE, _("Failed to %s: the controller's answer is not understood."), what);
+                               : fail(c, STATUS_FAILURE,
+                                      _("Failed to %s: the controller's answer is not understood."), what);
 }
 
 int verb_show(Ctl *c) {
@@ -98,8 +99,8 @@ int verb_show(Ctl *c) {
                 r = find_kind(c, c->args[0], &kind);
         for (size_t i = 1; i < c->n_args && r == STATUS_OK; i++) {
                 _cleanup_json_ json_object *o = NULL;
-
                 _cleanup_free_ char *what = str_printf(_("show %s"), c->args[i]);
+
                 r = what ? get_object(c, what, kind, c->args[i], &o) : fail_oom(c);
                 if (r != STATUS_OK)
                         break;
@@ -138,7 +139,8 @@ static int created(Ctl *c, const Kind *kind, json_object *answer) {
 }
 
 static int post(Ctl *c, const Kind *kind, json_object *body, json_object **ret) {
-        _cleanup_free_ char *path = api_path(kind->path, NULL), *what = str_printf(_("add the %s"), kind->name);
+        _cleanup_free_ char *path = api_path(kind->path, NULL),
+                            *what = str_printf(_("add the %s"), kind->name);
 
         if (!path || !what)
                 return fail_oom(c);
@@ -158,9 +160,11 @@ int verb_add(Ctl *c) {
         if (kind == &kind_token)
                 return fail(c, STATUS_USAGE, _("Tokens are made with \"token create\"."));
         if (kind == &kind_user)
-                return fail(c, STATUS_USAGE, _("Administrators are made with \"admin create\" on the controller's machine."));
+                return fail(c, STATUS_USAGE,
+                            _("Administrators are made with \"admin create\" on the controller's machine."));
         if (!kind->create_by_api)
-                return fail(c, STATUS_USAGE, _("Nodes join with an enrolment token: see \"token create\" and \"join\"."));
+                return fail(c, STATUS_USAGE,
+                            _("Nodes join with an enrolment token: see \"token create\" and \"join\"."));
         r = fields_from_values(c, kind, body);
         for (size_t i = 1; i < c->n_args && r == STATUS_OK; i++)
                 r = fields_assign(c, kind, c->args[i], NULL, body);
@@ -196,7 +200,8 @@ int verb_set(Ctl *c) {
                 r = fields_assign(c, kind, c->args[i], before, body);
         if (r != STATUS_OK)
                 return r;
-        /* += is computed from what we have read: the controller refuses it when that has changed meanwhile. */
+        /* += is computed from what we have read: the controller refuses it when that has changed meanwhile.
+         */
         if (json_object_object_get_ex(before, "revision", &revision) &&
             json_add(body, "revision", json_object_get(revision)) < 0)
                 return fail_oom(c);
@@ -248,7 +253,8 @@ static int add_expiry(Ctl *c, json_object *body) {
         if (!text)
                 return STATUS_OK;
         if (timespan_parse(text, &span) < 0 || span == 0 || span > UINT64_MAX - now)
-                return fail(c, STATUS_USAGE, _("--expires= takes a time span such as 90s, 15min, 1h or 7d."));
+                return fail(c, STATUS_USAGE,
+                            _("--expires= takes a time span such as 90s, 15min, 1h or 7d."));
         if (json_add_string(body, "not_after", time_format(now + span, formatted)) < 0)
                 return fail_oom(c);
         return STATUS_OK;
@@ -274,14 +280,18 @@ static int show_token(Ctl *c, json_object *answer) {
 
         if (show_json_mode(c) != JSON_OFF)
                 return show_json(c, answer);
-        if (!json_object_is_type(answer, json_type_object) || !json_object_object_get_ex(answer, "token", &text) ||
+        if (!json_object_is_type(answer, json_type_object) ||
+            !json_object_object_get_ex(answer, "token", &text) ||
             !json_object_is_type(text, json_type_string))
-                return fail(c, STATUS_FAILURE, _("The controller made a token, but its answer does not have it."));
+                return fail(c, STATUS_FAILURE,
+                            _("The controller made a token, but its answer does not have it."));
         (void) printf("%s\n", json_object_get_string(text));
         if (fflush(stdout) == EOF)
                 return fail(c, STATUS_FAILURE, _("Failed to write to standard output: %s"), strerror(errno));
         if (!c->quiet && c->legend)
-                (void) fputs(_("This is shown only once. On the new node: \"sdwanctl join\", and paste it.\n"), stderr);
+                (void) fputs(_("This is shown only once. On the new node: \"sdwanctl join\", and paste "
+                               "it.\n"),
+                             stderr);
         return STATUS_OK;
 }
 
@@ -315,12 +325,14 @@ int verb_admin(Ctl *c) {
         int r;
 
         if (!streq(c->args[0], "create"))
-                return fail(c, STATUS_USAGE, _("Usage: %s admin create NAME"), program_invocation_short_name);
+                return fail(c, STATUS_USAGE, _("Usage: %s admin create NAME"),
+                            program_invocation_short_name);
         r = values_check(c);
         if (r != STATUS_OK)
                 return r;
         if (c->controller)
-                return fail(c, STATUS_USAGE, _("Administrators are made with \"admin create\" on the controller's machine."));
+                return fail(c, STATUS_USAGE,
+                            _("Administrators are made with \"admin create\" on the controller's machine."));
         r = bus_connect(c);
         if (r != STATUS_OK)
                 return r;
@@ -338,6 +350,8 @@ int verb_admin(Ctl *c) {
         if (fflush(stdout) == EOF)
                 return fail(c, STATUS_FAILURE, _("Failed to write to standard output: %s"), strerror(errno));
         if (!c->quiet && c->legend)
-                (void) fputs(_("This API token is shown only once; keep it in a file of mode 0600 for --token-file=.\n"), stderr);
+                (void) fputs(_("This API token is shown only once; keep it in a file of mode 0600 for "
+                               "--token-file=.\n"),
+                             stderr);
         return STATUS_OK;
 }

@@ -13,7 +13,8 @@
 #include "ctl/node-state.h"
 
 static int refuse_arguments_of_other_transports(Ctl *c) {
-        return c->controller ? fail(c, STATUS_USAGE, _("--controller= is for the verbs of the controller.")) : STATUS_OK;
+        return c->controller ? fail(c, STATUS_USAGE, _("--controller= is for the verbs of the controller."))
+                             : STATUS_OK;
 }
 
 /* What every verb of this machine begins with. */
@@ -88,23 +89,35 @@ static int read_standard_input(const Ctl *c, Secrets *ret) {
         return r;
 }
 
+/* What enrol_token_decode() may say, for the translation. */
+static const char *const token_reasons[] = {
+        N_("this is not an enrolment token"),
+        N_("the token is of a version that this program does not know"),
+        N_("the token is too long"),
+        N_("the token is incomplete"),
+        N_("the token is mistyped (its check digits do not match)"),
+        N_("the token is damaged"),
+};
+
 static int read_join_token(Ctl *c, Secrets *ret) {
         _cleanup_(enrol_token_freep) EnrolToken *token = NULL;
         const char *path = c->n_args > 0 ? c->args[0] : "-", *reason = NULL;
         int r;
 
-        r = streq(path, "-") ? read_standard_input(c, ret) : file_read(path, TOKEN_STRING_MAX, &ret->data, &ret->len);
+        r = streq(path, "-") ? read_standard_input(c, ret)
+                             : file_read(path, TOKEN_STRING_MAX, &ret->data, &ret->len);
         if (r == -EFBIG)
-                return fail(c, STATUS_TOKEN_MISTYPED, _("Failed to join: this is not an enrolment token: it is too long."));
+                return fail(c, STATUS_TOKEN_MISTYPED, _("Failed to join: %s"), _("the token is too long"));
         if (r < 0)
                 return fail(c, STATUS_FAILURE, _("Failed to read the token from %s: %s"),
                             streq(path, "-") ? _("standard input") : path, strerror(-r));
-        r = memchr(ret->data, '\0', ret->len) ? -EINVAL : enrol_token_decode((char *) ret->data, &token, &reason);
+        r = memchr(ret->data, '\0', ret->len) ? -EINVAL
+                                              : enrol_token_decode((char *) ret->data, &token, &reason);
         if (r == -ENOMEM)
                 return fail_oom(c);
         if (r < 0)
-                return fail(c, STATUS_TOKEN_MISTYPED, _("Failed to join: this is not an enrolment token; was it mistyped or cut off? (%s)"),
-                            reason ?: "NUL");
+                return fail(c, STATUS_TOKEN_MISTYPED, _("Failed to join: %s"),
+                            _(reason ?: token_reasons[0]));
         return STATUS_OK;
 }
 
@@ -142,12 +155,13 @@ static int collect_prefixes(Ctl *c, char ***ret) {
                 r = strv_split(v->text, ",", &parts);
                 if (r < 0)
                         return fail_oom(c);
-                STRV_FOREACH(s, parts) {
+                STRV_FOREACH (s, parts) {
                         Prefix p;
 
                         r = prefix_parse(*s, &p);
                         if (r == -EADDRNOTAVAIL)
-                                return fail(c, STATUS_USAGE, _("--prefix=%s: bits are set behind the prefix length."), *s);
+                                return fail(c, STATUS_USAGE,
+                                            _("--prefix=%s: bits are set behind the prefix length."), *s);
                         if (r < 0)
                                 return fail(c, STATUS_USAGE, _("--prefix=%s is not an address range."), *s);
                         if (strv_append(ret, *s) < 0)
@@ -207,14 +221,17 @@ static int show_joined(Ctl *c, const char *state, const char *fingerprint) {
 
         if (show_json_mode(c) != JSON_OFF) {
                 o = json_object_new_object();
-                if (!o || json_add_string(o, "state", state) < 0 || json_add_string(o, "fingerprint", fingerprint) < 0)
+                if (!o || json_add_string(o, "state", state) < 0 ||
+                    json_add_string(o, "fingerprint", fingerprint) < 0)
                         return fail_oom(c);
                 return show_json(c, o);
         }
         if (c->quiet)
                 return STATUS_OK;
         if (streq(state, "pending"))
-                r = buffer_appendf(&b, _("Enrolled; an administrator has yet to approve this node. Its fingerprint is %s\n"),
+                r = buffer_appendf(&b,
+                                   _("Enrolled; an administrator has yet to approve this node. Its "
+                                     "fingerprint is %s\n"),
                                    fingerprint);
         else
                 r = buffer_appendf(&b, _("Joined. The fingerprint of this node is %s\n"), fingerprint);
@@ -260,7 +277,8 @@ static int call_agent(Ctl *c, const char *what, sd_bus_message *m, sd_bus_messag
 static int new_agent_call(Ctl *c, const char *method, sd_bus_message **ret) {
         int r = sd_bus_message_new_method_call(c->bus, ret, AGENT_NAME, AGENT_PATH, AGENT_INTERFACE, method);
 
-        return r < 0 ? fail(c, STATUS_FAILURE, _("Failed to make a bus message: %s"), strerror(-r)) : STATUS_OK;
+        return r < 0 ? fail(c, STATUS_FAILURE, _("Failed to make a bus message: %s"), strerror(-r))
+                     : STATUS_OK;
 }
 
 int verb_leave(Ctl *c) {

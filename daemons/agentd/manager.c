@@ -148,6 +148,15 @@ static int start_member(Manager *m) {
         return 0;
 }
 
+static void announce_membership(Manager *m) {
+        static const char *const properties[] = {
+                "NodeId", "NodeName", "NetworkId", "Role", "Addresses", "ControllerUrl", "Fingerprint", "Topics",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(properties); i++)
+                manager_changed(m, properties[i]);
+}
+
 static void update_membership(Manager *m) {
         const ItemSelf *self = desired_self(m->desired);
         Membership *to = m->membership;
@@ -175,10 +184,7 @@ static void update_membership(Manager *m) {
         r = membership_save(m->directory, to);
         if (r < 0)
                 (void) log_warning_errno(r, "Failed to keep what this node is called, ignoring: %m");
-        manager_changed(m, "NodeName");
-        manager_changed(m, "NetworkId");
-        manager_changed(m, "Role");
-        manager_changed(m, "Addresses");
+        announce_membership(m);
 }
 
 /* ---- batches ---- */
@@ -427,8 +433,7 @@ void manager_leave(Manager *m) {
         m->membership = membership_free(m->membership);
         m->identity = identity_free(m->identity);
         (void) log_fields_errno(LOG_NOTICE, 0, "MESSAGE_ID=" MESSAGE_AGENT_LEFT, "Left the network; the keys are gone.");
-        manager_changed(m, "NodeId");
-        manager_changed(m, "Topics");
+        announce_membership(m);
 }
 
 int manager_joined(Manager *m, Identity *identity, Membership *membership) {
@@ -447,7 +452,7 @@ int manager_joined(Manager *m, Identity *identity, Membership *membership) {
         if (r < 0)
                 return log_error_errno(r, "Failed to count this start: %m");
         r = start_member(m);
-        manager_changed(m, "NodeId");
+        announce_membership(m);
         return r;
 }
 

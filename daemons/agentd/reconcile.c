@@ -233,8 +233,9 @@ int reconcile_run(Manager *m) {
 }
 
 int reconcile_resync(Manager *m) {
-        int r = kernel_dump(m->kernel, m->plan);
+        int r;
 
+        r = kernel_dump(m->kernel, m->plan);
         if (r < 0)
                 return r;
         return reconcile_run(m);

@@ -57,7 +57,8 @@ static void on_done(Manager *m, int result, const FieldError *error, uint64_t re
         c->done(result, error, result < 0 ? NULL : c->token, c->userdata);
 }
 
-int administrator_create(Manager *m, const char *name, const char *actor, AdministratorDone done, void *userdata) {
+int administrator_create(Manager *m, const char *name, const char *actor, AdministratorDone done,
+                         void *userdata) {
         _cleanup_(creation_freep) Creation *c = new(Creation);
         int r;
 
@@ -66,7 +67,10 @@ int administrator_create(Manager *m, const char *name, const char *actor, Admini
         *c = (Creation) { .name = strdup(name), .done = done, .userdata = userdata };
         if (!c->name)
                 return -ENOMEM;
-        r = change_submit(m, &(ChangeRequest) { .actor = actor, .prepare = prepare, .done = on_done, .userdata = c });
+        r = change_submit(m, &(ChangeRequest){ .actor = actor,
+                                               .prepare = prepare,
+                                               .done = on_done,
+                                               .userdata = c });
         if (r < 0)
                 return r;
         (void) TAKE(c); /* on_done() frees it */

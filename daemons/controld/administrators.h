@@ -4,8 +4,8 @@
 
 #include "controld/change.h"
 
-/* A new user with an API token, made on the host only (SECURITY.md B4). done() gets the token once and may not keep it; NULL with a
- * negative result and what was wrong (may be NULL). */
+/* A new user with an API token, made on the host only (SECURITY.md B4). done() gets the token once and may
+ * not keep it; NULL with a negative result and what was wrong (may be NULL). */
 typedef void (*AdministratorDone)(int result, const FieldError *error, const char *token, void *userdata);
-int administrator_create(Manager *m, const char *name, const char *actor, AdministratorDone done, void *userdata)
-                _nodiscard_;
+int administrator_create(Manager *m, const char *name, const char *actor, AdministratorDone done,
+                         void *userdata) _nodiscard_;

@@ -23,10 +23,11 @@ static const char *status_title(unsigned status) {
                 unsigned status;
                 const char *title;
         } titles[] = {
-                { 400, "Bad Request" },       { 401, "Unauthorized" },         { 403, "Forbidden" },
-                { 404, "Not Found" },         { 405, "Method Not Allowed" },   { 409, "Conflict" },
-                { 413, "Content Too Large" }, { 422, "Unprocessable Content" }, { 429, "Too Many Requests" },
-                { 503, "Service Unavailable" },
+                { 400, "Bad Request" },        { 401, "Unauthorized" },
+                { 403, "Forbidden" },          { 404, "Not Found" },
+                { 405, "Method Not Allowed" }, { 409, "Conflict" },
+                { 413, "Content Too Large" },  { 422, "Unprocessable Content" },
+                { 429, "Too Many Requests" },  { 503, "Service Unavailable" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(titles); i++)
@@ -62,8 +63,8 @@ static int refusal_to_json(const Refusal *refusal, json_object **ret) {
         return 0;
 }
 
-static void answer(HttpRequest *r, unsigned status, const char *type, unsigned retry_after_sec, const void *body,
-                   size_t len) {
+static void answer(HttpRequest *r, unsigned status, const char *type, unsigned retry_after_sec,
+                   const void *body, size_t len) {
         HttpHeader headers[3] = { { "cache-control", "no-store" } };
         size_t n = 1;
         char seconds[16];
@@ -87,8 +88,8 @@ void answer_refusal(HttpRequest *r, const Refusal *refusal) {
 
         if (refusal_to_json(refusal, &o) >= 0)
                 text = json_format(o, &len);
-        answer(r, text ? refusal->status : 503, text ? "application/problem+json" : NULL, refusal->retry_after_sec,
-               text, len);
+        answer(r, text ? refusal->status : 503, text ? "application/problem+json" : NULL,
+               refusal->retry_after_sec, text, len);
 }
 
 void answer_bytes(HttpRequest *r, unsigned status, const char *body, size_t len) {
@@ -120,8 +121,10 @@ int read_body_object(HttpRequest *r, json_object **ret, Refusal *ret_refusal) {
 
         if (len > AGENT_BODY_MAX)
                 return refuse(ret_refusal, 413, "invalid", NULL, "The body is larger than 64 KiB.");
-        if (json_parse((const char *) body, len, 0, &error, &o) < 0 || !json_object_is_type(o, json_type_object))
-                return refuse(ret_refusal, 422, "invalid", NULL, error.reason ?: "The body is not a JSON object.");
+        if (json_parse((const char *) body, len, 0, &error, &o) < 0 ||
+            !json_object_is_type(o, json_type_object))
+                return refuse(ret_refusal, 422, "invalid", NULL,
+                              error.reason ?: "The body is not a JSON object.");
         *ret = TAKE(o);
         return 0;
 }

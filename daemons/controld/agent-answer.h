@@ -13,8 +13,8 @@
 typedef struct Refusal {
         unsigned status;
         const char *code;
-        char field[64];      /* "": none */
-        const char *detail;  /* static */
+        char field[64];     /* "": none */
+        const char *detail; /* static */
         unsigned retry_after_sec;
         uint64_t min, epoch; /* members of seq_behind and replayed; 0: none */
 } Refusal;

@@ -9,7 +9,8 @@
 #include "controld/rate-limit.h"
 #include "crypto/reqsign.h"
 
-/* Between agents.c (requests, their signatures and sequence) and agents-stream.c (streams, reports, leaving). */
+/* Between agents.c (requests, their signatures and sequence) and agents-stream.c (streams, reports,
+ * leaving). */
 
 #define TOPIC_CLASSES 5
 #define AGENT_TEXT_MAX 512

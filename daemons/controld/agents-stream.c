@@ -27,7 +27,8 @@ static size_t topics_of(const Node *node, TopicHave ret[static SUBSCRIBER_TOPICS
         return n + 1;
 }
 
-/* "<topic>@<revision>,…" into those topics that are the node's; others are of a role that it had before. -EINVAL. */
+/* "<topic>@<revision>,…" into those topics that are the node's; others are of a role that it had before.
+ * -EINVAL. */
 static int read_have(const char *text, TopicHave *topics, size_t n_topics) {
         _cleanup_(strv_freep) char **parts = NULL;
         int r;
@@ -37,7 +38,7 @@ static int read_have(const char *text, TopicHave *topics, size_t n_topics) {
                 return r;
         if (strv_length(parts) > HAVE_MAX)
                 return -EINVAL;
-        STRV_FOREACH(p, parts) {
+        STRV_FOREACH (p, parts) {
                 char owner[OBJECT_ID_MAX];
                 uint64_t revision;
                 TopicClass class;
@@ -97,8 +98,8 @@ static int start_heartbeat(Agents *a) {
         int r;
 
         if (!a->heartbeat) {
-                r = sd_event_add_time_relative(a->manager->daemon.event, &a->heartbeat, CLOCK_MONOTONIC, USEC_PER_SEC,
-                                               100 * USEC_PER_MSEC, on_heartbeat, a);
+                r = sd_event_add_time_relative(a->manager->daemon.event, &a->heartbeat, CLOCK_MONOTONIC,
+                                               USEC_PER_SEC, 100 * USEC_PER_MSEC, on_heartbeat, a);
                 if (r < 0)
                         return r;
         } else if (a->n_streams > 0)
@@ -121,7 +122,8 @@ static int open_stream(Manager *m, AgentNode *n, AgentRequest *q, const TopicHav
 
         r = start_heartbeat(a);
         if (r >= 0)
-                r = http_request_stream_begin(q->request, "application/x-ndjson", on_stream_close, n, &stream);
+                r = http_request_stream_begin(q->request, "application/x-ndjson", on_stream_close, n,
+                                              &stream);
         if (r < 0)
                 return refuse_busy(ret_refusal, 503, 5);
         r = topics_subscribe(m->topics, stream, topics, n_topics, &n->subscriber);
@@ -138,7 +140,8 @@ static int open_stream(Manager *m, AgentNode *n, AgentRequest *q, const TopicHav
         return 0;
 }
 
-static int prepare_stream(Manager *m, AgentNode *n, const Node *node, AgentRequest *q, Refusal *ret_refusal) {
+static int prepare_stream(Manager *m, AgentNode *n, const Node *node, AgentRequest *q,
+                          Refusal *ret_refusal) {
         TopicHave topics[SUBSCRIBER_TOPICS_MAX];
         _cleanup_free_ char *have = NULL;
         size_t n_topics;
@@ -153,7 +156,8 @@ static int prepare_stream(Manager *m, AgentNode *n, const Node *node, AgentReque
         if (r == -ENOMEM)
                 return refuse_busy(ret_refusal, 503, 5);
         if (r < 0 && r != -ENOENT)
-                return refuse(ret_refusal, 422, "invalid", "have", "It is not a list of <topic>@<revision>.");
+                return refuse(ret_refusal, 422, "invalid", "have",
+                              "It is not a list of <topic>@<revision>.");
         agent_stream_end(n);
         return open_stream(m, n, q, topics, n_topics, ret_refusal);
 }
@@ -180,7 +184,8 @@ void agents_node_changed(Manager *m, const char *node_id) {
         }
         r = topics_resubscribe(m->topics, n->subscriber, topics, topics_of(node_of(o), topics));
         if (r < 0) {
-                (void) log_warning_errno(r, "Failed to change the topics of node %s, ending its stream: %m", n->id);
+                (void) log_warning_errno(r, "Failed to change the topics of node %s, ending its stream: %m",
+                                         n->id);
                 agent_stream_end(n);
         }
 }
@@ -395,7 +400,8 @@ static void leave_done(Manager *m, int result, const FieldError *error, uint64_t
         if (result == -ENOENT)
                 (void) agent_refuse_revoked(&refusal);
         else {
-                (void) log_warning_errno(result, "Failed to remove node %s, which wants to leave: %m", l->node_id);
+                (void) log_warning_errno(result, "Failed to remove node %s, which wants to leave: %m",
+                                         l->node_id);
                 (void) refuse_busy(&refusal, 503, 5);
         }
         answer_refusal(l->request, &refusal);

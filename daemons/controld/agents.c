@@ -94,19 +94,22 @@ static int accept_sequence(AgentNode *n, const RequestSignatureClaims *c, Refusa
         bool durable = c->epoch == n->durable_epoch && c->sequence <= n->ceiling;
 
         if (c->epoch == n->durable_epoch && c->sequence <= n->restored) {
-                (void) refuse(ret, 401, "seq_behind", NULL, "The controller was started again; go on from min.");
+                (void) refuse(ret, 401, "seq_behind", NULL,
+                              "The controller was started again; go on from min.");
                 ret->min = n->window.highest + 1;
                 return -EPERM;
         }
         if (!replay_window_accept(&w, c->epoch, c->sequence)) {
-                (void) refuse(ret, 401, "replayed", NULL, "The sequence number was seen before, or is too old.");
+                (void) refuse(ret, 401, "replayed", NULL,
+                              "The sequence number was seen before, or is too old.");
                 if (c->epoch < n->window.epoch)
                         ret->epoch = n->window.epoch;
                 return -EPERM;
         }
         if (durable)
                 n->window = w;
-        if (!token_bucket_spend(&n->bucket, NODE_REQUESTS_PER_SECOND, NODE_REQUESTS_BURST, now_monotonic_usec()))
+        if (!token_bucket_spend(&n->bucket, NODE_REQUESTS_PER_SECOND, NODE_REQUESTS_BURST,
+                                now_monotonic_usec()))
                 return refuse_busy(ret, 429, 2);
         return durable ? 1 : 0;
 }
@@ -205,8 +208,9 @@ static void on_sequence_durable(int result, uint64_t revision, void *userdata) {
         }
         if (result < 0) {
                 /* Not knowing what was seen before a crash, nothing is accepted (SECURITY.md B9). */
-                (void) log_warning_errno(result, "Failed to store the sequence of node %s, refusing its requests: %m",
-                                         n->id);
+                (void) log_warning_errno(
+                                result, "Failed to store the sequence of node %s, refusing its requests: %m",
+                                n->id);
                 (void) refuse_busy(&refusal, 503, 5);
                 answer_waiting(n, &refusal);
                 return;
@@ -243,7 +247,8 @@ static int read_signature_headers(HttpRequest *r, RequestSignatureHeaders *ret) 
 }
 
 static int refuse_signature(Refusal *ret) {
-        return refuse(ret, 401, "signature_invalid", NULL, "The request is not signed by a node of this controller.");
+        return refuse(ret, 401, "signature_invalid", NULL,
+                      "The request is not signed by a node of this controller.");
 }
 
 /* The node that signed the request. -EPERM with *ret_refusal. */
@@ -267,8 +272,8 @@ static int verify_request(Manager *m, HttpRequest *r, const Node **ret, RequestS
         if (!node && model_is_tombstoned(m->model, ret_claims->node_id))
                 return agent_refuse_revoked(ret_refusal);
         if (!node || ret_claims->identity_generation != 1 ||
-            request_verify(&node->identity, &in, &headers, ret_claims) < 0 || ret_claims->epoch > SEQUENCE_MAX ||
-            ret_claims->sequence > SEQUENCE_MAX)
+            request_verify(&node->identity, &in, &headers, ret_claims) < 0 ||
+            ret_claims->epoch > SEQUENCE_MAX || ret_claims->sequence > SEQUENCE_MAX)
                 return refuse_signature(ret_refusal);
         *ret = node;
         return 0;
@@ -340,7 +345,8 @@ static int handle(Manager *m, HttpRequest *r, Refusal *ret_refusal) {
                 return refuse(ret_refusal, 405, "method_not_allowed", NULL, "Not with this method.");
         if (route->handle)
                 return handle_signed(m, route, r, ret_refusal);
-        if (route->limited && !rate_limit_spend(m->agents->joins, http_request_peer(r), now_monotonic_usec()))
+        if (route->limited &&
+            !rate_limit_spend(m->agents->joins, http_request_peer(r), now_monotonic_usec()))
                 return refuse_busy(ret_refusal, 429, 5);
         route->open(m, r);
         return 0;
@@ -368,8 +374,8 @@ int agents_new(Manager *m, Agents **ret) {
         a->manager = m;
         /* Whoever lets many agents come from one address lets them join from there. */
         r = rate_limit_new(MAX((uint64_t) JOINS_PER_SECOND, MIN(per_ip / 4, (uint64_t) 10000)),
-                           MAX((uint64_t) JOINS_BURST, MIN(per_ip * 4, (uint64_t) 100000)), crypto_random_u64(),
-                           &a->joins);
+                           MAX((uint64_t) JOINS_BURST, MIN(per_ip * 4, (uint64_t) 100000)),
+                           crypto_random_u64(), &a->joins);
         if (r >= 0)
                 r = rate_limit_new(FAILURES_PER_SECOND, FAILURES_BURST, crypto_random_u64(), &a->failures);
         if (r >= 0)

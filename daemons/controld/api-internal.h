@@ -5,8 +5,8 @@
 #include "controld/api.h"
 #include "controld/change.h"
 
-/* Between api.c (routes), api-kinds.c (reading resources), api-write.c (changing them) and api-rules.c (what single kinds do
- * besides). */
+/* Between api.c (routes), api-kinds.c (reading resources), api-write.c (changing them) and api-rules.c (what
+ * single kinds do besides). */
 
 /* Decoded, in order; names are unique. */
 typedef struct ApiParameter {
@@ -27,8 +27,8 @@ const char *api_query_get(const ApiQuery *q, const char *name);
 void api_respond(ApiDone done, void *userdata, unsigned status, const char *content_type, const char *body,
                  size_t len);
 /* Takes nothing; etag_revision 0: none. */
-void api_respond_json(ApiDone done, void *userdata, unsigned status, json_object *body, uint64_t etag_revision,
-                      const char *location);
+void api_respond_json(ApiDone done, void *userdata, unsigned status, json_object *body,
+                      uint64_t etag_revision, const char *location);
 
 /* An object as the API shows it: without hidden fields, nodes with their "status". */
 int api_object_to_json(Manager *m, const Object *o, json_object **ret) _nodiscard_;
@@ -61,7 +61,8 @@ void api_write(Manager *m, const ApiRequest *request, const Kind *kind, const ch
                const ApiQuery *query, ApiDone done, void *userdata);
 
 /* References may be given by name in requests: replaced by the id. -EINVAL with *ret_error. */
-int api_resolve_references(Manager *m, const Kind *kind, json_object *body, FieldError *ret_error) _nodiscard_;
+int api_resolve_references(Manager *m, const Kind *kind, json_object *body,
+                           FieldError *ret_error) _nodiscard_;
 
 /* What a kind sets itself when it is made, before it is checked; and what goes with it when it goes. */
 int api_rules_create(Manager *m, ApiWrite *w, Object *o, FieldError *ret_error) _nodiscard_;

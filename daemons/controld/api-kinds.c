@@ -82,7 +82,9 @@ static const char *list_parse(Manager *m, const ApiQuery *q, List *l) {
                 else if (streq(name, "id"))
                         l->filters[l->n_filters++] = (Filter) { NULL, value };
                 else if (f && !(f->flags & FIELD_HIDDEN)) {
-                        const Object *o = f->type == FIELD_REF ? model_find(m->model, kind_find(f->ref), value) : NULL;
+                        const Object *o = f->type == FIELD_REF
+                                                          ? model_find(m->model, kind_find(f->ref), value)
+                                                          : NULL;
 
                         l->filters[l->n_filters++] = (Filter) { f, o ? o->id : value };
                 } else
@@ -154,7 +156,8 @@ static int list_format(Manager *m, const List *l, Buffer *b) {
         int r;
 
         r = buffer_append_str(b, "{\"items\":[");
-        for (o = model_next(m->model, l->kind, NULL); o && r >= 0; o = model_next(m->model, l->kind, o->id)) {
+        for (o = model_next(m->model, l->kind, NULL); o && r >= 0;
+             o = model_next(m->model, l->kind, o->id)) {
                 r = list_matches(l, o);
                 if (r <= 0)
                         continue;

@@ -59,7 +59,8 @@ int api_approve(Change *c, const Node *before, FieldError *ret_error) {
         int r;
 
         if (before->state == NODE_REVOKED)
-                return refuse(ret_error, "state", "A revoked node stays revoked: remove it and let it join again.");
+                return refuse(ret_error, "state",
+                              "A revoked node stays revoked: remove it and let it join again.");
         r = object_copy(&before->object, &o);
         if (r < 0)
                 return r;

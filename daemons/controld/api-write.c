@@ -5,8 +5,8 @@
 #include "base/strutil.h"
 #include "controld/api-internal.h"
 
-/* Changing resources. The body is read when the request comes; everything that depends on what there is happens in prepare(), when
- * all changes before this one are applied. */
+/* Changing resources. The body is read when the request comes; everything that depends on what there is
+ * happens in prepare(), when all changes before this one are applied. */
 
 static ApiWrite *write_free(ApiWrite *w) {
         if (!w)
@@ -153,7 +153,8 @@ static int write_prepare(Manager *m, Change *c, void *userdata) {
         memcpy(w->id, before->id, sizeof(w->id));
         if (w->operation == API_APPROVE)
                 return api_approve(c, node_of(before), change_error(c));
-        return w->operation == API_DELETE ? prepare_delete(m, c, w, before) : prepare_update(m, c, w, before);
+        return w->operation == API_DELETE ? prepare_delete(m, c, w, before)
+                                          : prepare_update(m, c, w, before);
 }
 
 typedef struct Failure {
@@ -219,7 +220,8 @@ static void write_done(Manager *m, int result, const FieldError *error, uint64_t
                 api_respond_json(w->done, w->userdata, 200, w->preview, 0, NULL);
         else if (w->status != 0)
                 api_problem(w->done, w->userdata, w->status, w->code, NULL,
-                            w->status == 404 ? "There is no such object." : "It was changed meanwhile: read it again.");
+                            w->status == 404 ? "There is no such object."
+                                             : "It was changed meanwhile: read it again.");
         else if (result < 0)
                 respond_failure(w, result, error);
         else if (w->operation == API_DELETE)
@@ -248,7 +250,8 @@ static const char *parse_body(const ApiRequest *q, ApiWrite *w, char *buf, size_
         JsonError error = { 0 };
 
         if (json_parse(q->body, q->body_len, 0, &error, &w->body) < 0) {
-                (void) snprintf(buf, size, "Not valid JSON at byte %zu: %s.", error.offset, strempty(error.reason));
+                (void) snprintf(buf, size, "Not valid JSON at byte %zu: %s.", error.offset,
+                                strempty(error.reason));
                 return buf;
         }
         return json_object_is_type(w->body, json_type_object) ? NULL : "The body must be a JSON object.";
@@ -286,7 +289,8 @@ void api_write(Manager *m, const ApiRequest *request, const Kind *kind, const ch
         w->done = done;
         w->userdata = userdata;
         if (parse_dry_run(query, w) < 0) {
-                api_problem(done, userdata, 422, "invalid", "dry_run", "The only parameter is dry_run=true.");
+                api_problem(done, userdata, 422, "invalid", "dry_run",
+                            "The only parameter is dry_run=true.");
                 return;
         }
         if (request->if_match && parse_if_match(request->if_match, w) < 0) {

@@ -56,7 +56,8 @@ static int problem_to_json(unsigned status, const char *code, const char *field,
 
 void api_problem(ApiDone done, void *userdata, unsigned status, const char *code, const char *field,
                  const char *detail) {
-        static const char out_of_memory[] = "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503}";
+        static const char out_of_memory[] =
+                        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503}";
         _cleanup_json_ json_object *o = NULL;
         _cleanup_free_ char *text = NULL;
         ApiResponse response = { .status = status, .content_type = "application/problem+json" };
@@ -75,12 +76,12 @@ void api_problem(ApiDone done, void *userdata, unsigned status, const char *code
 
 void api_respond(ApiDone done, void *userdata, unsigned status, const char *content_type, const char *body,
                  size_t len) {
-        done(&(ApiResponse) { .status = status, .content_type = content_type, .body = body, .body_len = len },
+        done(&(ApiResponse){ .status = status, .content_type = content_type, .body = body, .body_len = len },
              userdata);
 }
 
-void api_respond_json(ApiDone done, void *userdata, unsigned status, json_object *body, uint64_t etag_revision,
-                      const char *location) {
+void api_respond_json(ApiDone done, void *userdata, unsigned status, json_object *body,
+                      uint64_t etag_revision, const char *location) {
         _cleanup_free_ char *text = NULL;
         ApiResponse response = { .status = status, .content_type = "application/json" };
         char etag[32];
@@ -219,7 +220,8 @@ static void handle_readyz(const Call *c) {
         bool ready = c->manager->ready && !c->manager->terminating;
         const char *text = ready ? "ready\n" : "not ready\n";
 
-        api_respond(c->done, c->userdata, ready ? 200 : 503, "text/plain; charset=utf-8", text, strlen(text));
+        api_respond(c->done, c->userdata, ready ? 200 : 503, "text/plain; charset=utf-8", text,
+                    strlen(text));
 }
 
 static void handle_metrics(const Call *c) {
@@ -229,7 +231,8 @@ static void handle_metrics(const Call *c) {
                 api_problem(c->done, c->userdata, 503, "busy", NULL, "Out of memory.");
                 return;
         }
-        api_respond(c->done, c->userdata, 200, "text/plain; version=0.0.4; charset=utf-8", text, strlen(text));
+        api_respond(c->done, c->userdata, 200, "text/plain; version=0.0.4; charset=utf-8", text,
+                    strlen(text));
 }
 
 static void handle_openapi(const Call *c) {
@@ -360,14 +363,16 @@ static void dispatch(Call *c) {
 
         c->kind = route ? NULL : find_kind(c->request->path, &raw_id, &raw_id_len, &c->approve);
         action = api_action(c->request->method, c->request->path);
-        /* Before anything is said about what there is: to nobody every unknown path looks like a known one. */
+        /* Before anything is said about what there is: to nobody all paths look alike. */
         if (!authz(c->request->actor, action) && !(route && authz(c->request->actor, route->action))) {
                 api_problem(c->done, c->userdata, c->request->actor->type == ACTOR_NOBODY ? 401 : 403,
-                            c->request->actor->type == ACTOR_NOBODY ? "unauthorized" : "forbidden", NULL, NULL);
+                            c->request->actor->type == ACTOR_NOBODY ? "unauthorized" : "forbidden", NULL,
+                            NULL);
                 return;
         }
         if (!route && !c->kind) {
-                api_problem(c->done, c->userdata, 404, "not_found", NULL, "There is nothing under this path.");
+                api_problem(c->done, c->userdata, 404, "not_found", NULL,
+                            "There is nothing under this path.");
                 return;
         }
         if (route) {
@@ -378,7 +383,8 @@ static void dispatch(Call *c) {
                 return;
         }
         if (raw_id && percent_decode(raw_id, raw_id_len, false, &id) < 0) {
-                api_problem(c->done, c->userdata, 400, "bad_path", NULL, "The path is not properly encoded.");
+                api_problem(c->done, c->userdata, 400, "bad_path", NULL,
+                            "The path is not properly encoded.");
                 return;
         }
         c->id = id;
@@ -415,10 +421,15 @@ void api_dispatch(Manager *m, const ApiRequest *request, ApiDone done, void *use
         }
         *counted = (Counted) { m, done, userdata };
         if (api_query_parse(request->query, &query) < 0) {
-                api_problem(count_response, counted, 400, "bad_query", NULL, "The query is not properly encoded.");
+                api_problem(count_response, counted, 400, "bad_query", NULL,
+                            "The query is not properly encoded.");
                 return;
         }
-        dispatch(&(Call) {
-                .manager = m, .request = request, .query = &query, .done = count_response, .userdata = counted,
+        dispatch(&(Call){
+                        .manager = m,
+                        .request = request,
+                        .query = &query,
+                        .done = count_response,
+                        .userdata = counted,
         });
 }

@@ -28,16 +28,19 @@ int authn_bearer(Manager *m, const HttpRequest *r, Actor *ret) {
         Digest hash = { 0 };
         bool valid = false;
 
-        if (header && http_request_header_count(r, "authorization") == 1 && strncasecmp(header, "Bearer ", 7) == 0 &&
-            api_token_parse(header + 7, id, &hash) >= 0) {
+        if (header && http_request_header_count(r, "authorization") == 1 &&
+            strncasecmp(header, "Bearer ", 7) == 0 && api_token_parse(header + 7, id, &hash) >= 0) {
                 user = model_user_by_token_id(m->model, id);
                 /* The same comparison for an id that nobody has. */
-                valid = crypto_equal(user ? user->token_hash.bytes : nobodys.bytes, hash.bytes, DIGEST_SIZE) && user;
+                valid = crypto_equal(user ? user->token_hash.bytes : nobodys.bytes, hash.bytes,
+                                     DIGEST_SIZE) &&
+                        user;
         }
         crypto_wipe(&hash, sizeof(hash));
         if (!valid) {
                 m->counters.api_unauthorized++;
-                return rate_limit_spend(m->failures, http_request_peer(r), now_monotonic_usec()) ? -EACCES : -EAGAIN;
+                return rate_limit_spend(m->failures, http_request_peer(r), now_monotonic_usec()) ? -EACCES
+                                                                                                 : -EAGAIN;
         }
         *ret = (Actor) { .type = ACTOR_USER };
         (void) snprintf(ret->name, sizeof(ret->name), "user:%s", strempty(user->name));

@@ -31,6 +31,6 @@ typedef struct Actor {
 
 bool authz(const Actor *actor, Action action);
 
-/* The actor of an HTTPS request, by its bearer token. -EACCES: none, or wrong - one answer for all, whose time does not tell
- * which; -EAGAIN: too many wrong ones from this address. */
+/* The actor of an HTTPS request, by its bearer token. -EACCES: none, or wrong - one answer for all, whose
+ * time does not tell which; -EAGAIN: too many wrong ones from this address. */
 int authn_bearer(Manager *m, const HttpRequest *r, Actor *ret) _nodiscard_;

@@ -3,8 +3,9 @@
 #include "controld/change-internal.h"
 #include "overlay/compile.h"
 
-/* A change compiles what it touches and nothing else: an uplink its node, a node itself and its prefixes, a network itself and,
- * only where ranges change, everything in it. Every item belongs to one object, so what disappears is seen object by object. */
+/* A change compiles what it touches and nothing else: an uplink its node, a node itself and its prefixes, a
+ * network itself and, only where ranges change, everything in it. Every item belongs to one object, so what
+ * disappears is seen object by object. */
 
 typedef struct Touched {
         const Kind *kind;
@@ -241,7 +242,8 @@ int change_compile(Change *c) {
         return r < 0 ? r : 0;
 }
 
-/* At start. Which items belong is remembered as eight bytes of a digest, so that 10,000 nodes need no copy of their items. */
+/* At start. Which items belong is remembered as eight bytes of a digest, so that 10,000 nodes need no copy
+ * of their items. */
 
 typedef struct KnownItems {
         Change *change;
@@ -302,7 +304,8 @@ static int compile_kind(Change *c, const Kind *kind, KnownItems *known) {
         return 0;
 }
 
-static int drop_unknown(const char *topic, const char *item, uint64_t revision, const char *data, void *userdata) {
+static int drop_unknown(const char *topic, const char *item, uint64_t revision, const char *data,
+                        void *userdata) {
         KnownItems *k = userdata;
         uint64_t key = item_key(topic, item);
 
@@ -337,7 +340,8 @@ static int recompile_prepare(Manager *m, Change *c, void *userdata) {
         return change_compile_all(c);
 }
 
-static void recompile_done(Manager *m, int result, const FieldError *error, uint64_t revision, void *userdata) {
+static void recompile_done(Manager *m, int result, const FieldError *error, uint64_t revision,
+                           void *userdata) {
         Recompile *r = userdata;
 
         r->done(m, result, r->userdata);

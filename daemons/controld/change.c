@@ -152,7 +152,8 @@ static void queue_wake(ChangeQueue *q) {
         (void) sd_event_source_set_enabled(q->defer, q->first && !q->busy ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-/* What is written cannot be taken back, and what cannot be known must be read again: start anew from the disk. */
+/* What is written cannot be taken back, and what cannot be known must be read again: start anew from the
+ * disk. */
 static void give_up(Manager *m, int error, const char *what) {
         (void) log_error_errno(error, "%s, starting again from what is durable: %m", what);
         m->daemon.exit_status = EXIT_FAILURE;
@@ -175,7 +176,8 @@ static int apply(Change *c) {
         }
         model_set_revision(m->model, c->revision);
         for (size_t i = 0; i < c->n_items; i++) {
-                r = topics_set(m->topics, c->items[i].topic, c->items[i].item, c->revision, c->items[i].data);
+                r = topics_set(m->topics, c->items[i].topic, c->items[i].item, c->revision,
+                               c->items[i].data);
                 if (r < 0)
                         return r;
         }
@@ -226,8 +228,8 @@ static void finish(Change *change, int result) {
         bool has_error = c->error.field[0] != 0 || c->error.detail[0] != 0;
 
         if (c->request.done)
-                c->request.done(m, result, result < 0 && has_error ? &c->error : NULL, model_revision(m->model),
-                                c->request.userdata);
+                c->request.done(m, result, result < 0 && has_error ? &c->error : NULL,
+                                model_revision(m->model), c->request.userdata);
         if (!m->changes)
                 return;
         m->changes->busy = false;
@@ -274,7 +276,8 @@ static int write_change(Change *c) {
         for (size_t i = 0; i < c->n_swaps && r >= 0; i++)
                 r = store_transaction_object(t, c->swaps[i].before, c->swaps[i].after);
         for (size_t i = 0; i < c->n_items && r >= 0; i++)
-                r = store_transaction_topic_item(t, c->items[i].topic, c->items[i].item, c->revision, c->items[i].data);
+                r = store_transaction_topic_item(t, c->items[i].topic, c->items[i].item, c->revision,
+                                                 c->items[i].data);
         if (r < 0)
                 return r;
         STRV_FOREACH(key, c->tombstones) {

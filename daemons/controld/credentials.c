@@ -127,9 +127,12 @@ static int make_all(const Settings *s) {
         if (r < 0) {
                 int ignored _unused_ = remove_unfinished(fresh); /* the next start does it too */
 
-                return r == -ENOSPC ? log_error_errno(r, "No space left for the controller's keys in %s. Free space on "
-                                                         "its file system and start again.", final)
-                                    : log_error_errno(r, "Failed to make the controller's keys in %s: %m", final);
+                return r == -ENOSPC ? log_error_errno(r,
+                                                      "No space left for the controller's keys in %s. Free "
+                                                      "space on its file system and start again.",
+                                                      final)
+                                    : log_error_errno(r, "Failed to make the controller's keys in %s: %m",
+                                                      final);
         }
         fd = open(s->state_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 || fsync(fd) < 0)
@@ -142,16 +145,20 @@ static int make_all(const Settings *s) {
 
 static int say_why(int error, const char *path) {
         if (error == -EPERM)
-                return log_error_errno(error,
-                                       "The key file %s can be reached by others, or belongs to somebody else. Look who "
-                                       "could have read it, then: chown it to the controller's user, chmod 600 %s",
-                                       path, path);
+                return log_error_errno(
+                                error,
+                                "The key file %s can be reached by others, or belongs to somebody else. "
+                                "Look who could have read it, then: chown it to the controller's user, chmod 600 %s",
+                                path, path);
         if (error == -ENOENT)
-                return log_error_errno(error,
-                                       "The key file %s is missing, but there is a database. Restore it from the "
-                                       "backup: with new keys no node would trust this controller.", path);
+                return log_error_errno(
+                                error,
+                                "The key file %s is missing, but there is a database. Restore it from the "
+                                "backup: with new keys no node would trust this controller.",
+                                path);
         if (error == -EBADMSG)
-                return log_error_errno(error, "The key file %s is damaged. Restore it from the backup.", path);
+                return log_error_errno(error, "The key file %s is damaged. Restore it from the backup.",
+                                       path);
         return log_error_errno(error, "Failed to read the key file %s: %m", path);
 }
 
@@ -272,8 +279,8 @@ int credentials_renew_leaf(Credentials *c, const Settings *s) {
 
         if (leaf_is_good(c, s))
                 return 0;
-        r = x509_make_leaf(c->ca_cert_pem, c->ca_key_pem, s->names, now_realtime_usec() / USEC_PER_SEC, LEAF_LIFE_SEC,
-                           &cert, &key);
+        r = x509_make_leaf(c->ca_cert_pem, c->ca_key_pem, s->names, now_realtime_usec() / USEC_PER_SEC,
+                           LEAF_LIFE_SEC, &cert, &key);
         if (r < 0)
                 return log_error_errno(r, "Failed to make the server's certificate: %m");
         both = str_printf("%s%s", cert, key);

@@ -4,10 +4,12 @@
 
 #include "controld/manager.h"
 
-/* The controller's keys, in <state>/credentials (0700, files 0600): root key, signing key, CA, leaf, controller id. */
+/* The controller's keys, in <state>/credentials (0700, files 0600): root key, signing key, CA, leaf,
+ * controller id. */
 
-/* Reads them; where there are none and there is no database either, makes them, all at once or none. A leaf that ends soon, or does not
- * cover the names, is made anew. Says what is wrong itself; -EPERM, -ENOENT, -EBADMSG and others: EXIT_CREDENTIAL. */
+/* Reads them; where there are none and there is no database either, makes them, all at once or none. A leaf
+ * that ends soon, or does not cover the names, is made anew. Says what is wrong itself; -EPERM, -ENOENT,
+ * -EBADMSG and others: EXIT_CREDENTIAL. */
 int credentials_load(Credentials *c, const Settings *s, bool have_database) _nodiscard_;
 
 /* Whether a database was ever made beside these keys, so that a lost one is not taken for a first start. */

@@ -11,7 +11,8 @@
 
 int join_refuse_token(Refusal *ret) {
         return refuse(ret, 403, "token_invalid", NULL,
-                      "The token is not valid: it is unknown, expired, used up or revoked, or the request was not "
+                      "The token is not valid: it is unknown, expired, used up or revoked, or the request "
+                      "was not "
                       "signed with it.");
 }
 
@@ -42,7 +43,8 @@ void enrolment_clean_name(const char *host, char ret[static NODE_NAME_MAX]) {
                 (void) snprintf(ret, NODE_NAME_MAX, "node");
 }
 
-/* "b1", "b1-2" … "b1-99"; with more of that name, the beginning of the id, so that the search stays short. */
+/* "b1", "b1-2" … "b1-99"; with more of that name, the beginning of the id, so that the search stays short.
+ */
 static void choose_name(const Manager *m, const Join *j, char ret[static NODE_NAME_MAX]) {
         (void) snprintf(ret, NODE_NAME_MAX, "%s", j->name);
         for (unsigned i = 2; i <= NAME_TRIES; i++) {
@@ -56,8 +58,9 @@ static void choose_name(const Manager *m, const Join *j, char ret[static NODE_NA
 
 static int check_keys(const Manager *m, Join *j) {
         j->known = model_node_by_identity(m->model, &j->identity) != NULL;
-        if (j->known || model_node_by_wg_key(m->model, &j->wg_key) || model_is_tombstoned(m->model, j->node_id) ||
-            model_is_tombstoned(m->model, j->identity_hex) || model_is_tombstoned(m->model, j->wg_key_hex))
+        if (j->known || model_node_by_wg_key(m->model, &j->wg_key) ||
+            model_is_tombstoned(m->model, j->node_id) || model_is_tombstoned(m->model, j->identity_hex) ||
+            model_is_tombstoned(m->model, j->wg_key_hex))
                 return refuse(&j->refusal, 409, "already_enrolled", NULL,
                               "The identity key or the WireGuard key is known already, or was revoked.");
         return 0;
@@ -93,9 +96,11 @@ static int assign_addresses(const Manager *m, const Network *network, Node *n, R
         n->index = model_next_index(m->model, network);
         if (n->index == 0)
                 return refuse_pool(ret);
-        if (network->prefix4.address.family != 0 && prefix_nth(&network->prefix4, n->index, &n->address4) < 0)
+        if (network->prefix4.address.family != 0 &&
+            prefix_nth(&network->prefix4, n->index, &n->address4) < 0)
                 return refuse_pool(ret);
-        if (network->prefix6.address.family != 0 && prefix_nth(&network->prefix6, n->index, &n->address6) < 0)
+        if (network->prefix6.address.family != 0 &&
+            prefix_nth(&network->prefix6, n->index, &n->address6) < 0)
                 return refuse_pool(ret);
         if (n->role != ROLE_HUB)
                 return 0;
@@ -194,8 +199,8 @@ static int add_prefixes(Change *c, const Join *j) {
         return 0;
 }
 
-/* Everything is looked at again: another change may have come in between, and only one of two that want the last use of a
- * token is here first (SECURITY.md B5). */
+/* Everything is looked at again: another change may have come in between, and only one of two that want the
+ * last use of a token is here first (SECURITY.md B5). */
 int join_prepare(Manager *m, Change *c, void *userdata) {
         Join *j = userdata;
         const Token *token;

@@ -34,8 +34,8 @@ static int refuse_field(Refusal *ret, const char *field, const char *detail) {
 }
 
 /* Reads a body or a part of it by a table; names what is wrong. */
-static int read_members(json_object *o, const JsonField *fields, size_t n_fields, bool allow_unknown, void *data,
-                        Refusal *ret_refusal) {
+static int read_members(json_object *o, const JsonField *fields, size_t n_fields, bool allow_unknown,
+                        void *data, Refusal *ret_refusal) {
         const char *field = NULL;
         int r;
 
@@ -193,7 +193,8 @@ static int read_prefixes(char *const *texts, Join *j) {
                         return refuse_field(&j->refusal, field, "It is not a prefix, or has host bits.");
                 for (size_t k = 0; k < i; k++)
                         if (prefix_overlaps(&j->prefixes[k], p))
-                                return refuse_field(&j->refusal, field, "It overlaps another of the request.");
+                                return refuse_field(&j->refusal, field,
+                                                    "It overlaps another of the request.");
                 j->n_prefixes = i + 1;
         }
         return 0;
@@ -259,8 +260,8 @@ static int open_challenge(const Manager *m, const RawJoin *raw, Join *j, Secret 
         if (b64url_decode_exact(raw->token, token_id, sizeof(token_id)) < 0)
                 return refuse_field(&j->refusal, "t", "It is not of the right form.");
         hex_encode(token_id, sizeof(token_id), j->token_id);
-        r = challenge_open(m->credentials.challenge_key, raw->challenge, token_id, raw->nonce, now_realtime_usec(),
-                           ret);
+        r = challenge_open(m->credentials.challenge_key, raw->challenge, token_id, raw->nonce,
+                           now_realtime_usec(), ret);
         if (r == -ENOMEM)
                 return refuse_busy(&j->refusal, 503, 5);
         if (r < 0)
@@ -276,8 +277,8 @@ static int check_wg_key(const RawJoin *raw, const Secret *ephemeral, Join *j) {
 
         if (json_object_array_length(raw->wg_keys) != 1)
                 return refuse_field(&j->refusal, "wk", "There must be one key, of lane 0.");
-        r = read_members(json_object_array_get_idx(raw->wg_keys, 0), wg_key_fields, ELEMENTSOF(wg_key_fields), false,
-                         &key, &j->refusal);
+        r = read_members(json_object_array_get_idx(raw->wg_keys, 0), wg_key_fields,
+                         ELEMENTSOF(wg_key_fields), false, &key, &j->refusal);
         if (r < 0)
                 return refuse_field(&j->refusal, "wk", "It is not of the right form.");
         if (key.lane != 0)
@@ -395,8 +396,8 @@ static int answer_ack(const Manager *m, const Join *j, const Node *n) {
         payload = json_format(ack, &payload_len);
         if (!payload)
                 return -ENOMEM;
-        r = envelope_encode(m->credentials.signing_key, m->credentials.signing_key_id, DOMAIN_ENROL_ACK, payload,
-                            payload_len, &envelope, &len);
+        r = envelope_encode(m->credentials.signing_key, m->credentials.signing_key_id, DOMAIN_ENROL_ACK,
+                            payload, payload_len, &envelope, &len);
         if (r < 0)
                 return r;
         answer_bytes(j->request, n->state == NODE_PENDING ? 202 : 201, envelope, len);
@@ -426,7 +427,8 @@ static void refuse_error(Join *j, int error, const FieldError *field) {
                 (void) refuse_field(&j->refusal, field ? field->field : NULL, "It is not allowed.");
                 break;
         case -EEXIST:
-                (void) refuse(&j->refusal, 409, field && streq(field->field, "prefix") ? "prefix_taken" : "already_enrolled",
+                (void) refuse(&j->refusal, 409,
+                              field && streq(field->field, "prefix") ? "prefix_taken" : "already_enrolled",
                               field ? field->field : NULL, "It is known already.");
                 break;
         default:
@@ -445,7 +447,8 @@ static void finish_join(Manager *m, Join *join, int result, const FieldError *fi
                 n = find_earlier(m, j);
         if (n && answer_ack(m, j, n) >= 0) {
                 if (result >= 0)
-                        log_info("Node %s joined as %s%s.", n->name, n->role == ROLE_HUB ? "a hub" : "a spoke",
+                        log_info("Node %s joined as %s%s.", n->name,
+                                 n->role == ROLE_HUB ? "a hub" : "a spoke",
                                  n->state == NODE_PENDING ? " and waits for approval" : "");
                 return;
         }
@@ -468,7 +471,8 @@ static int check_now(const Manager *m, Join *j) {
 
         j->known = model_node_by_identity(m->model, &j->identity) != NULL;
         if (j->known)
-                return refuse(&j->refusal, 409, "already_enrolled", NULL, "The identity key is known already.");
+                return refuse(&j->refusal, 409, "already_enrolled", NULL,
+                              "The identity key is known already.");
         return join_check_token(o ? token_of(o) : NULL, now_realtime_usec(), &j->refusal);
 }
 

@@ -24,9 +24,11 @@ static int parse_arguments(int argc, char *argv[]) {
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 if (c == 'h')
                         return printf("sdwan-controld [--config=FILE]\n\nThe controller of the SD-WAN.\n\n"
-                                      "  -h --help         Show this help\n     --version      Show the version\n"
+                                      "  -h --help         Show this help\n"
+                                      "     --version      Show the version\n"
                                       "     --config=FILE  Read FILE instead of %s\n\n"
-                                      "See the sdwan-controld(8) man page for details.\n", SETTINGS_PATH) < 0;
+                                      "See the sdwan-controld(8) man page for details.\n",
+                                      SETTINGS_PATH) < 0;
                 else if (c == 'V')
                         return printf("sdwan %s\n", SDWAN_VERSION) < 0;
                 else if (c == 'c')

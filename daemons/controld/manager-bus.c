@@ -19,8 +19,8 @@
 #define BODY_MAX (1024 * 1024)
 #define TARGET_MAX (8 * 1024)
 
-static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                       void *userdata, sd_bus_error *reterr) {
+static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
         return sd_bus_message_append(reply, "s", SDWAN_VERSION);
 }
 
@@ -58,7 +58,8 @@ static void actor_name(sd_bus_message *call, char ret[static ACTOR_NAME_MAX]) {
         uid_t uid;
 
         (void) snprintf(ret, ACTOR_NAME_MAX, "bus");
-        if (sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds) >= 0 && sd_bus_creds_get_euid(creds, &uid) >= 0)
+        if (sd_bus_query_sender_creds(call, SD_BUS_CREDS_EUID, &creds) >= 0 &&
+            sd_bus_creds_get_euid(creds, &uid) >= 0)
                 (void) snprintf(ret, ACTOR_NAME_MAX, "bus:uid %u", uid);
 }
 
@@ -70,7 +71,8 @@ static void on_answer(const ApiResponse *response, void *userdata) {
         if (r >= 0)
                 r = sd_bus_message_sensitive(reply); /* a new token's text may be in it */
         if (r >= 0)
-                r = sd_bus_message_append(reply, "us", (uint32_t) response->status, strempty(response->body));
+                r = sd_bus_message_append(reply, "us", (uint32_t) response->status,
+                                          strempty(response->body));
         if (r >= 0)
                 r = sd_bus_send(NULL, reply, NULL);
         if (r < 0)
@@ -102,7 +104,8 @@ static int method_call(sd_bus_message *call, void *userdata, sd_bus_error *reter
         if (r < 0)
                 return r;
         if (!target_is_valid(target) || strlen(body) > BODY_MAX)
-                return sd_bus_error_set(reterr, SD_BUS_ERROR_INVALID_ARGS, "The path or the body is not acceptable.");
+                return sd_bus_error_set(reterr, SD_BUS_ERROR_INVALID_ARGS,
+                                        "The path or the body is not acceptable.");
         len = strcspn(target, "?");
         path = strndup(target, len);
         if (!path)
@@ -143,7 +146,8 @@ static void on_administrator(int result, const FieldError *error, const char *to
                 if (r >= 0)
                         r = sd_bus_send(NULL, reply, NULL);
         } else if (result == -EEXIST)
-                r = sd_bus_reply_method_errorf(call, CONTROL_ERROR "Exists", "There is a user of this name already.");
+                r = sd_bus_reply_method_errorf(call, CONTROL_ERROR "Exists",
+                                               "There is a user of this name already.");
         else if (result == -EINVAL)
                 r = sd_bus_reply_method_errorf(call, SD_BUS_ERROR_INVALID_ARGS, "%s",
                                                error ? error->detail : "The name is not acceptable.");
@@ -184,7 +188,8 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("NodeCount", "u", get_node_count, 0, 0),
         SD_BUS_PROPERTY("ConnectedCount", "u", get_connected_count, 0, 0),
         SD_BUS_METHOD_WITH_ARGS("Call", SD_BUS_ARGS("s", method, "s", path, "s", body),
-                                SD_BUS_RESULT("u", status, "s", answer), method_call, SD_BUS_VTABLE_UNPRIVILEGED),
+                                SD_BUS_RESULT("u", status, "s", answer), method_call,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("CreateAdministrator", SD_BUS_ARGS("s", name), SD_BUS_RESULT("s", token),
                                 method_create_administrator, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("RevisionChanged", SD_BUS_ARGS("t", revision), 0),
@@ -202,6 +207,6 @@ int manager_bus_register(Manager *m) {
 
 void manager_bus_revision_changed(Manager *m) {
         if (m->daemon.bus && m->ready)
-                (void) sd_bus_emit_signal(m->daemon.bus, CONTROL_PATH, CONTROL_INTERFACE, "RevisionChanged", "t",
-                                          model_revision(m->model));
+                (void) sd_bus_emit_signal(m->daemon.bus, CONTROL_PATH, CONTROL_INTERFACE, "RevisionChanged",
+                                          "t", model_revision(m->model));
 }

@@ -18,7 +18,8 @@ static void on_answer(const ApiResponse *response, void *userdata) {
                 headers[n++] = (HttpHeader) { "www-authenticate", "Bearer" };
         for (size_t i = 0; i < response->n_headers; i++)
                 headers[n++] = response->headers[i];
-        (void) http_request_respond(userdata, response->status, headers, n, response->body, response->body_len);
+        (void) http_request_respond(userdata, response->status, headers, n, response->body,
+                                    response->body_len);
 }
 
 static void on_request(HttpRequest *r, void *userdata) {
@@ -117,10 +118,14 @@ int manager_http_bind(Manager *m, int *ret_exit) {
         if (fd == -EADDRINUSE || fd == -EADDRNOTAVAIL)
                 *ret_exit = EXIT_ADDRESS;
         if (fd == -EADDRINUSE)
-                return log_error_errno(fd, "Port %u is taken by another program. See which one with \"ss -ltnp sport = "
-                                           ":%u\", or set Port= in the configuration.", s->port, s->port);
+                return log_error_errno(
+                                fd,
+                                "Port %u is taken by another program. See which one with \"ss -ltnp sport = "
+                                ":%u\", or set Port= in the configuration.",
+                                s->port, s->port);
         if (fd == -EADDRNOTAVAIL)
-                return log_error_errno(fd, "This machine does not have the address that ListenAddress= names.");
+                return log_error_errno(fd,
+                                       "This machine does not have the address that ListenAddress= names.");
         if (fd < 0)
                 return log_error_errno(fd, "Failed to listen on port %u: %m", s->port);
         m->listen_fd = fd;

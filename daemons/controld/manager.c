@@ -66,8 +66,8 @@ static int load_object(Object *o, void *userdata) {
 
         r = model_check(m->model, NULL, o, &error);
         if (r < 0) {
-                (void) log_error_errno(r, "%s %s in the database contradicts the rest (%s: %s).", o->kind->name, o->id,
-                                       error.field, error.detail);
+                (void) log_error_errno(r, "%s %s in the database contradicts the rest (%s: %s).",
+                                       o->kind->name, o->id, error.field, error.detail);
                 (void) object_free(o);
                 return -EUCLEAN;
         }
@@ -83,7 +83,8 @@ static int load_tombstone(const char *key, void *userdata) {
         return model_add_tombstone(m->model, key);
 }
 
-static int load_item(const char *topic, const char *item, uint64_t revision, const char *data, void *userdata) {
+static int load_item(const char *topic, const char *item, uint64_t revision, const char *data,
+                     void *userdata) {
         Manager *m = userdata;
 
         return topics_load(m->topics, topic, item, revision, data);
@@ -119,8 +120,10 @@ static int open_store(Manager *m, const char *path, int *ret_exit) {
                                : log_error_errno(r, "Failed to open the database %s: %m", path);
         r = load_model(m);
         if (r == -EUCLEAN)
-                return log_error_errno(r, "The database %s is damaged: a row in it makes no sense. Put it aside and restore the "
-                                          "newest backup; nothing was changed.", path);
+                return log_error_errno(r,
+                                       "The database %s is damaged: a row in it makes no sense. Put it "
+                                       "aside and restore the newest backup; nothing was changed.",
+                                       path);
         return r < 0 ? log_error_errno(r, "Failed to load the database %s: %m", path) : 0;
 }
 
@@ -136,7 +139,8 @@ static int load_number(Store *s, const char *key, uint64_t *ret) {
         return r < 0 ? r : parse_u64(text, INT64_MAX, ret);
 }
 
-/* A database and keys that do not belong together come from two backups: no node would accept what they say. */
+/* A database and keys that do not belong together come from two backups: no node would accept what they say.
+ */
 static int check_controller_id(Manager *m) {
         _cleanup_free_ char *id = NULL;
         int r;
@@ -147,8 +151,9 @@ static int check_controller_id(Manager *m) {
         if (r < 0 || streq(id, m->credentials.controller_id))
                 return r;
         return log_error_errno(-EKEYREJECTED,
-                               "The database is of controller %s, the keys are of controller %s. Restore both from the "
-                               "same backup.", id, m->credentials.controller_id);
+                               "The database is of controller %s, the keys are of controller %s. Restore "
+                               "both from the same backup.",
+                               id, m->credentials.controller_id);
 }
 
 static int load_state(Manager *m, int *ret_exit) {
@@ -166,10 +171,12 @@ static int load_state(Manager *m, int *ret_exit) {
         }
         if (!have_database && credentials_have_database(&m->settings)) {
                 *ret_exit = EXIT_STORE;
-                return log_error_errno(-ENOENT, "The database %s is missing, but the keys of its controller are there. "
-                                                "Restore it from the backup. To begin anew and let every node join "
-                                                "again, move %s/credentials away too.",
-                                       path, m->settings.state_directory);
+                return log_error_errno(
+                                -ENOENT,
+                                "The database %s is missing, but the keys of its controller are there. "
+                                "Restore it from the backup. To begin anew and let every node join "
+                                "again, move %s/credentials away too.",
+                                path, m->settings.state_directory);
         }
         r = open_store(m, path, ret_exit);
         if (r < 0)
@@ -215,7 +222,8 @@ static int on_daily(sd_event_source *source, uint64_t usec, void *userdata) {
         int r;
 
         if (credentials_renew_leaf(&m->credentials, &m->settings) > 0) {
-                r = http_server_set_certificate(m->http, m->credentials.leaf_cert_pem, m->credentials.leaf_key_pem);
+                r = http_server_set_certificate(m->http, m->credentials.leaf_cert_pem,
+                                                m->credentials.leaf_key_pem);
                 if (r < 0)
                         (void) log_warning_errno(r, "Failed to use the new certificate, ignoring: %m");
         }
@@ -223,6 +231,12 @@ static int on_daily(sd_event_source *source, uint64_t usec, void *userdata) {
         if (r < 0)
                 return r;
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* What loading and compiling took goes back to the system once all of it is freed. */
+static int on_settled(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) malloc_trim(0);
+        return 0;
 }
 
 /* Everything is as it should be: only now anybody may come. */
@@ -241,7 +255,8 @@ static void on_recompiled(Manager *m, int result, void *userdata) {
                 return;
         }
         m->ready = true;
-        (void) malloc_trim(0);
+        (void) sd_event_add_time_relative(m->daemon.event, NULL, CLOCK_MONOTONIC, USEC_PER_SEC, 0,
+                                          on_settled, m);
         daemon_status("Revision %llu, %zu nodes", (unsigned long long) model_revision(m->model),
                       model_count(m->model, &kind_node));
 }
@@ -278,8 +293,8 @@ int manager_start(Manager *m, int *ret_exit) {
                 return r;
         r = manager_bus_register(m);
         if (r >= 0)
-                r = sd_event_add_time_relative(m->daemon.event, &m->daily, CLOCK_BOOTTIME, DAY_USEC, 60 * USEC_PER_SEC,
-                                               on_daily, m);
+                r = sd_event_add_time_relative(m->daemon.event, &m->daily, CLOCK_BOOTTIME, DAY_USEC,
+                                               60 * USEC_PER_SEC, on_daily, m);
         if (r >= 0)
                 r = change_recompile(m, on_recompiled, NULL);
         return r < 0 ? log_error_errno(r, "Failed to start: %m") : 0;

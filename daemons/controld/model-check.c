@@ -73,7 +73,8 @@ static int check_references(const View *v) {
 }
 
 static int refuse_duplicate(const View *v, const Field *f, const Object *other) {
-        return refuse(v, -EEXIST, f->name, "Another %s has it already: %s.", other->kind->name, object_name(other));
+        return refuse(v, -EEXIST, f->name, "Another %s has it already: %s.", other->kind->name,
+                      object_name(other));
 }
 
 static int check_unique(const View *v) {
@@ -146,7 +147,8 @@ static int same_uplink_name(const Object *o, void *userdata) {
 static int same_prefix(const Object *o, void *userdata) {
         SameNode *s = userdata;
 
-        if (superseded(s->view, o) || !prefix_equal(&prefix_of(o)->prefix, &prefix_of(s->view->after)->prefix))
+        if (superseded(s->view, o) ||
+            !prefix_equal(&prefix_of(o)->prefix, &prefix_of(s->view->after)->prefix))
                 return 0;
         s->found = o;
         return 1;
@@ -156,7 +158,8 @@ static int check_within_node(const View *v) {
         SameNode s = { .view = v };
 
         if (v->after->kind == &kind_uplink) {
-                (void) model_referrers(v->model, &kind_uplink, uplink_of(v->after)->node, same_uplink_name, &s);
+                (void) model_referrers(v->model, &kind_uplink, uplink_of(v->after)->node, same_uplink_name,
+                                       &s);
                 if (s.found)
                         return refuse(v, -EEXIST, "name", "The node has an uplink of this name already.");
         } else {
@@ -179,34 +182,42 @@ static int same_place(const Object *o, void *userdata) {
         return 1;
 }
 
-/* Only where the place changes: it looks at all nodes of the network. A node that joins got its place from the model. */
+/* Only where the place changes: it looks at all nodes of the network. A node that joins got its place from
+ * the model. */
 static int check_node(const View *v) {
         const Node *n = node_of(v->after);
         SameNode s = { .view = v };
 
-        if (!v->before || (node_of(v->before)->index == n->index && node_of(v->before)->hub_slot == n->hub_slot))
+        if (!v->before ||
+            (node_of(v->before)->index == n->index && node_of(v->before)->hub_slot == n->hub_slot))
                 return 0;
         (void) model_referrers(v->model, &kind_node, n->network, same_place, &s);
-        return s.found ? refuse(v, -EEXIST, "index", "Node %s has this place in the network.", object_name(s.found)) : 0;
+        return s.found ? refuse(v, -EEXIST, "index", "Node %s has this place in the network.",
+                                object_name(s.found))
+                       : 0;
 }
 
 static int check_network(const View *v) {
         const Network *n = network_of(v->after);
         const Object *o;
 
-        for (o = model_next(v->model, &kind_network, NULL); o; o = model_next(v->model, &kind_network, o->id)) {
+        for (o = model_next(v->model, &kind_network, NULL); o;
+             o = model_next(v->model, &kind_network, o->id)) {
                 const Network *other = network_of(o);
 
                 if (superseded(v, o))
                         continue;
                 if (n->prefix4.address.family != 0 && other->prefix4.address.family != 0 &&
                     prefix_overlaps(&n->prefix4, &other->prefix4))
-                        return refuse(v, -EEXIST, "prefix4", "It overlaps the range of network %s.", object_name(o));
+                        return refuse(v, -EEXIST, "prefix4", "It overlaps the range of network %s.",
+                                      object_name(o));
                 if (n->prefix6.address.family != 0 && other->prefix6.address.family != 0 &&
                     prefix_overlaps(&n->prefix6, &other->prefix6))
-                        return refuse(v, -EEXIST, "prefix6", "It overlaps the range of network %s.", object_name(o));
+                        return refuse(v, -EEXIST, "prefix6", "It overlaps the range of network %s.",
+                                      object_name(o));
         }
-        for (o = model_next(v->model, &kind_prefix, NULL); o; o = model_next(v->model, &kind_prefix, o->id)) {
+        for (o = model_next(v->model, &kind_prefix, NULL); o;
+             o = model_next(v->model, &kind_prefix, o->id)) {
                 const Prefix *p = &prefix_of(o)->prefix;
 
                 if (n->prefix4.address.family != 0 && prefix_overlaps(&n->prefix4, p))

@@ -22,5 +22,5 @@ typedef struct KindTable {
 const KindTable *model_table(const Model *m, const Kind *kind);
 /* The first with this value; NULL: none, or the value means "absent". */
 const Object *model_index_find(const Model *m, const ModelIndex *index, const void *value);
-int model_field_referrers(const ModelIndex *index, const char *id, int (*callback)(const Object *o, void *userdata),
-                          void *userdata);
+int model_field_referrers(const ModelIndex *index, const char *id,
+                          int (*callback)(const Object *o, void *userdata), void *userdata);

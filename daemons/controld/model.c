@@ -5,7 +5,8 @@
 
 #include "controld/model-internal.h"
 
-/* Every index is a sorted array of pointers: eight bytes for an entry, found in log n comparisons, and walked in order. */
+/* Every index is a sorted array of pointers: eight bytes for an entry, found in log n comparisons, and
+ * walked in order. */
 
 typedef struct NetworkState {
         char id[OBJECT_ID_MAX];
@@ -88,7 +89,8 @@ static size_t index_lower(const ModelIndex *index, const void *value, const char
         while (low < high) {
                 size_t middle = low + (high - low) / 2;
                 const Object *o = index->items[middle];
-                int c = index->field ? value_compare(index->field, field_pointer(o, index->field), value) : 0;
+                int c = index->field ? value_compare(index->field, field_pointer(o, index->field), value)
+                                     : 0;
 
                 if (c == 0 && id)
                         c = strcmp(o->id, id);
@@ -101,7 +103,8 @@ static size_t index_lower(const ModelIndex *index, const void *value, const char
 }
 
 static bool index_at(const ModelIndex *index, size_t i, const void *value) {
-        return i < index->n && value_compare(index->field, field_pointer(index->items[i], index->field), value) == 0;
+        return i < index->n &&
+               value_compare(index->field, field_pointer(index->items[i], index->field), value) == 0;
 }
 
 static bool index_takes(const ModelIndex *index, const Object *o) {
@@ -285,8 +288,8 @@ const Object *model_next(const Model *m, const Kind *kind, const char *after) {
         return i < t->by_id.n ? t->by_id.items[i] : NULL;
 }
 
-int model_field_referrers(const ModelIndex *index, const char *id, int (*callback)(const Object *o, void *userdata),
-                          void *userdata) {
+int model_field_referrers(const ModelIndex *index, const char *id,
+                          int (*callback)(const Object *o, void *userdata), void *userdata) {
         int r;
 
         for (size_t i = index_lower(index, &id, NULL); index_at(index, i, &id); i++) {
@@ -434,7 +437,8 @@ static void network_state_set(Model *m, const Node *n, bool given) {
         if (n->index / 64 < s->n_words) {
                 uint64_t bit = UINT64_C(1) << (n->index % 64);
 
-                s->bits[n->index / 64] = given ? s->bits[n->index / 64] | bit : s->bits[n->index / 64] & ~bit;
+                s->bits[n->index / 64] =
+                                given ? s->bits[n->index / 64] | bit : s->bits[n->index / 64] & ~bit;
                 s->highest = MAX(s->highest, n->index);
         }
         if (n->hub_slot >= 1 && n->hub_slot <= HUB_SLOT_MAX) {
@@ -445,7 +449,8 @@ static void network_state_set(Model *m, const Node *n, bool given) {
         }
 }
 
-/* The highest number whose address is in the range: not the last address of an IPv4 range, which is its broadcast. */
+/* The highest number whose address is in the range: not the last address of an IPv4 range, which is its
+ * broadcast. */
 static uint64_t range_limit(const Prefix *p) {
         unsigned bits;
 
@@ -461,7 +466,8 @@ static uint64_t range_limit(const Prefix *p) {
 
 uint64_t model_next_index(const Model *m, const Network *n) {
         const NetworkState *s = network_state(m, n->object.id);
-        uint64_t limit = MIN(MIN(range_limit(&n->prefix4), range_limit(&n->prefix6)), (uint64_t) NODE_INDEX_MAX);
+        uint64_t limit = MIN(MIN(range_limit(&n->prefix4), range_limit(&n->prefix6)),
+                             (uint64_t) NODE_INDEX_MAX);
 
         if (!s)
                 return limit >= 1 ? 1 : 0;
@@ -541,7 +547,8 @@ int model_swap(Model *m, const Object *before, Object *after) {
                 /* Everything that can fail first. */
                 r = grow(&t->by_id.items, &t->by_id.allocated, t->by_id.n + 1, sizeof(Object *));
                 for (size_t i = 0; i < t->n_fields && r >= 0; i++)
-                        r = grow(&t->fields[i].items, &t->fields[i].allocated, t->fields[i].n + 1, sizeof(Object *));
+                        r = grow(&t->fields[i].items, &t->fields[i].allocated, t->fields[i].n + 1,
+                                 sizeof(Object *));
                 if (r >= 0 && after->kind == &kind_node && node_of(after)->network) {
                         r = network_state_make(m, node_of(after)->network, &s);
                         if (r >= 0)

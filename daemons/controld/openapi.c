@@ -4,38 +4,50 @@
 
 #include "controld/api-internal.h"
 
-/* The document of the kinds, which lib/schema derives, and what is not a kind. Made anew for each request: it is asked for rarely and
- * would cost memory all the time. */
+/* The document of the kinds, which lib/schema derives, and what is not a kind. Made anew for each request:
+ * it is asked for rarely and would cost memory all the time. */
 
 typedef struct Extra {
         const char *path, *json;
 } Extra;
 
-#define TEXT_ANSWER(what) "\"responses\":{\"200\":{\"description\":\"" what "\",\"content\":{\"text/plain\":" \
-                          "{\"schema\":{\"type\":\"string\"}}}}}"
+#define TEXT_ANSWER(what) \
+        "\"responses\":{\"200\":{\"description\":\"" what "\",\"content\":{\"text/plain\":" \
+        "{\"schema\":{\"type\":\"string\"}}}}}"
 
 static const Extra extra_paths[] = {
-        { "/healthz", "{\"get\":{\"operationId\":\"health\",\"summary\":\"Whether the controller lives\",\"security\":[]," TEXT_ANSWER("It does") "}}" },
-        { "/readyz", "{\"get\":{\"operationId\":\"ready\",\"summary\":\"Whether the controller serves\",\"security\":[]," TEXT_ANSWER("It does") "}}" },
-        { "/metrics", "{\"get\":{\"operationId\":\"metrics\",\"summary\":\"Metrics for Prometheus\"," TEXT_ANSWER("Text format 0.0.4") "}}" },
+        { "/healthz", "{\"get\":{\"operationId\":\"health\",\"summary\":\"Whether the controller "
+                      "lives\",\"security\":[]," TEXT_ANSWER("It does") "}}" },
+        { "/readyz", "{\"get\":{\"operationId\":\"ready\",\"summary\":\"Whether the controller "
+                     "serves\",\"security\":[]," TEXT_ANSWER("It does") "}}" },
+        { "/metrics",
+          "{\"get\":{\"operationId\":\"metrics\",\"summary\":\"Metrics for Prometheus\"," TEXT_ANSWER(
+                          "Text format 0.0.4") "}}" },
         { "/api/v1/openapi.json",
-          "{\"get\":{\"operationId\":\"openapi\",\"summary\":\"This document\",\"responses\":{\"200\":{\"description\":"
+          "{\"get\":{\"operationId\":\"openapi\",\"summary\":\"This "
+          "document\",\"responses\":{\"200\":{\"description\":"
           "\"OpenAPI 3.1\",\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}}}}}" },
         { "/api/v1/nodes/{id}/approve",
-          "{\"post\":{\"operationId\":\"approveNode\",\"summary\":\"Let a pending node take part\",\"parameters\":[{\"name\":\"id\","
-          "\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}],\"responses\":{\"200\":{\"description\":\"The node\","
+          "{\"post\":{\"operationId\":\"approveNode\",\"summary\":\"Let a pending node take "
+          "part\",\"parameters\":[{\"name\":\"id\","
+          "\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}],\"responses\":{\"200\":{"
+          "\"description\":\"The node\","
           "\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}}}}}" },
 };
 
 static const char node_status[] =
-        "{\"type\":\"object\",\"readOnly\":true,\"description\":\"What the agent reported\",\"properties\":{"
-        "\"connected\":{\"type\":\"boolean\"},\"since\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
-        "\"state\":{\"type\":\"string\",\"enum\":[\"in-sync\",\"pending\",\"failed\",\"unknown\"]},"
-        "\"error\":{\"type\":[\"string\",\"null\"]},\"agent_version\":{\"type\":[\"string\",\"null\"]},"
-        "\"reported\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
-        "\"applied\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"integer\"}}}}";
+                "{\"type\":\"object\",\"readOnly\":true,\"description\":\"What the agent "
+                "reported\",\"properties\":{"
+                "\"connected\":{\"type\":\"boolean\"},\"since\":{\"type\":[\"string\",\"null\"],\"format\":"
+                "\"date-time\"},"
+                "\"state\":{\"type\":\"string\",\"enum\":[\"in-sync\",\"pending\",\"failed\",\"unknown\"]},"
+                "\"error\":{\"type\":[\"string\",\"null\"]},\"agent_version\":{\"type\":[\"string\","
+                "\"null\"]},"
+                "\"reported\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"},"
+                "\"applied\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"integer\"}}}}";
 
-static const char token_text[] = "{\"type\":\"string\",\"readOnly\":true,\"description\":\"The token itself: only in the answer that makes "
+static const char token_text[] = "{\"type\":\"string\",\"readOnly\":true,\"description\":\"The token "
+                                 "itself: only in the answer that makes "
                                  "it\"}";
 
 static const char count[] = "{\"type\":\"integer\"}";
@@ -89,7 +101,8 @@ static int extend(json_object *document) {
                 char list[64];
 
                 /* "NodeList", as schema_openapi() calls it */
-                (void) snprintf(list, sizeof(list), "%c%sList", kinds[i]->name[0] - 'a' + 'A', kinds[i]->name + 1);
+                (void) snprintf(list, sizeof(list), "%c%sList", kinds[i]->name[0] - 'a' + 'A',
+                                kinds[i]->name + 1);
                 r = extend_schema(schemas, list, "total", count);
                 if (r >= 0)
                         r = extend_schema(schemas, list, "revision", count);
@@ -105,7 +118,8 @@ void api_openapi(Manager *m, ApiDone done, void *userdata) {
         if (r >= 0)
                 r = extend(document);
         if (r < 0) {
-                api_problem(done, userdata, r == -ENOMEM ? 503 : 500, r == -ENOMEM ? "busy" : "internal", NULL, NULL);
+                api_problem(done, userdata, r == -ENOMEM ? 503 : 500, r == -ENOMEM ? "busy" : "internal",
+                            NULL, NULL);
                 return;
         }
         api_respond_json(done, userdata, 200, document, 0, NULL);

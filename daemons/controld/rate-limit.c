@@ -16,7 +16,8 @@ struct RateLimit {
 };
 
 /* full_usec says all: a bucket that is full at t lacks (t - now) * per_second tokens. */
-static bool bucket_has(const TokenBucket *b, uint64_t per_second, uint64_t burst, uint64_t now_usec, uint64_t *ret_full) {
+static bool bucket_has(const TokenBucket *b, uint64_t per_second, uint64_t burst, uint64_t now_usec,
+                       uint64_t *ret_full) {
         uint64_t one = USEC_PER_SEC / per_second, full = MAX(b->full_usec, now_usec) + one;
 
         if (full - now_usec > one * burst)

@@ -12,8 +12,9 @@ typedef struct TokenBucket {
 /* { 0 } is full. False: empty, nothing is taken. */
 bool token_bucket_spend(TokenBucket *b, uint64_t per_second, uint64_t burst, uint64_t now_usec);
 
-/* One bucket per sender (IPv6: per /64) in a table of fixed size: a sender that is not known takes the place, in its row, of the one
- * whose bucket is the fullest, so that whoever floods stays known. seed makes the rows unpredictable. */
+/* One bucket per sender (IPv6: per /64) in a table of fixed size: a sender that is not known takes the
+ * place, in its row, of the one whose bucket is the fullest, so that whoever floods stays known. seed makes
+ * the rows unpredictable. */
 typedef struct RateLimit RateLimit;
 int rate_limit_new(uint64_t per_second, uint64_t burst, uint64_t seed, RateLimit **ret) _nodiscard_;
 RateLimit *rate_limit_free(RateLimit *l);

@@ -22,7 +22,8 @@ static const ConfItem items[] = {
         { "Controller", "Names", CONF_STRV, offsetof(Raw, names) },
         { "Controller", "ListenAddress", CONF_STRING, offsetof(Raw, listen_address) },
         { "Controller", "Port", CONF_PORT, offsetof(Raw, port) },
-        { "Controller", "MaxConnectionsPerAddress", CONF_U64, offsetof(Raw, max_per_address), .max = 1000000 },
+        { "Controller", "MaxConnectionsPerAddress", CONF_U64, offsetof(Raw, max_per_address),
+          .max = 1000000 },
 };
 
 static void raw_done(Raw *r) {
@@ -86,7 +87,8 @@ static int default_url(Settings *s, uint16_t port) {
 
         r = host_name(host);
         if (r < 0)
-                return log_error_errno(r, "This machine has no host name: set URL= in the configuration: %m");
+                return log_error_errno(r,
+                                       "This machine has no host name: set URL= in the configuration: %m");
         url = str_printf("https://%s:%u", host, port);
         return url ? strv_append(&s->urls, url) : -ENOMEM;
 }
@@ -102,8 +104,10 @@ static int collect_names(Settings *s, char *const *more) {
 
                 r = url_host(*url, &name);
                 if (r == -EINVAL)
-                        return log_error_errno(r, "URL= wants https://host or https://host:port, and \"%s\" is not.",
-                                               *url);
+                        return log_error_errno(
+                                        r,
+                                        "URL= wants https://host or https://host:port, and \"%s\" is not.",
+                                        *url);
                 if (r >= 0)
                         r = add_name(s, name);
                 if (r < 0)
@@ -152,7 +156,8 @@ static int take(Settings *s, Raw *raw) {
 }
 
 int settings_load(const char *path, Settings *ret) {
-        _cleanup_(raw_done) Raw raw = { .port = PORT_DEFAULT, .max_per_address = CONNECTIONS_PER_ADDRESS_DEFAULT };
+        _cleanup_(raw_done) Raw raw = { .port = PORT_DEFAULT,
+                                        .max_per_address = CONNECTIONS_PER_ADDRESS_DEFAULT };
         _cleanup_(settings_done) Settings s = { 0 };
         ConfError error = { 0 };
         int r;

@@ -7,7 +7,8 @@
 #define SETTINGS_PATH "/etc/sdwan/controld.conf"
 #define STATE_DIRECTORY_DEFAULT "/var/lib/sdwan/controller"
 
-/* The file and its drop-ins (path NULL: SETTINGS_PATH; it may be missing), and the defaults for what they do not say. The state
- * directory is SDWAN_STATE_DIRECTORY, else systemd's STATE_DIRECTORY, else the default. Says what is wrong itself. */
+/* The file and its drop-ins (path NULL: SETTINGS_PATH; it may be missing), and the defaults for what they do
+ * not say. The state directory is SDWAN_STATE_DIRECTORY, else systemd's STATE_DIRECTORY, else the default.
+ * Says what is wrong itself. */
 int settings_load(const char *path, Settings *ret) _nodiscard_;
 void settings_done(Settings *s);

@@ -231,7 +231,7 @@ static Topic *topic_free(Topic *topic) {
 
         HASH_CLEAR(hh, topic->items);
         DL_FOREACH_SAFE(topic->list, i, next)
-                (void) topic_item_free(i);
+        (void) topic_item_free(i);
         return mfree(topic);
 }
 
@@ -301,7 +301,8 @@ static TopicItem *first_after(const Topic *topic, uint64_t revision) {
 }
 
 /* Collects the next part's items, beginning at *i, which moves on. Items of one revision stay together. */
-static int collect_part(TopicItem **i, bool with_tombstones, BatchText **items, size_t *allocated, size_t *ret_n) {
+static int collect_part(TopicItem **i, bool with_tombstones, BatchText **items, size_t *allocated,
+                        size_t *ret_n) {
         uint64_t revision = 0;
         size_t n = 0;
 
@@ -446,8 +447,8 @@ static void send_blobs(Topics *t, Subscriber *s, HttpBlob *const *blobs, size_t 
                 send_blob(t, s, blobs[i], i == 0 ? bytes : 0);
 }
 
-/* have beyond the head: a snapshot that the agent refuses as a rollback and reports, which is what an operator should
- * see. */
+/* have beyond the head: a snapshot that the agent refuses as a rollback and reports, which is what an
+ * operator should see. */
 static int catch_up(Topics *t, Subscriber *s, Topic *topic, uint64_t have) {
         _cleanup_(blobs_done) Blobs blobs = { 0 };
         const CatchUp *known;
@@ -475,7 +476,8 @@ static int catch_up(Topics *t, Subscriber *s, Topic *topic, uint64_t have) {
 
 /* ---- the controller's side ---- */
 
-int topics_new(const char *controller_id, uint64_t epoch, const Secret *signing_key, const char *key_id, Topics **ret) {
+int topics_new(const char *controller_id, uint64_t epoch, const Secret *signing_key, const char *key_id,
+               Topics **ret) {
         _cleanup_(topics_freep) Topics *t = NULL;
         int r;
 
@@ -595,7 +597,7 @@ static void publish_topic(Topics *t, Topic *topic) {
                         return;
                 }
                 DL_FOREACH_SAFE(topic->subscriptions, s, next)
-                        send_blobs(t, s->subscriber, blobs.blobs, blobs.n, blobs.bytes);
+                send_blobs(t, s->subscriber, blobs.blobs, blobs.n, blobs.bytes);
         }
         topic->published = topic->head;
         forget_tombstones(topic);
@@ -616,8 +618,8 @@ void topics_heartbeat(Topics *t) {
 
         t->tick++;
         DL_FOREACH_SAFE(t->slots[t->tick % TOPICS_HEARTBEAT_SECONDS], s, next)
-                if (!s->overrun && http_stream_write_blob(s->stream, t->heartbeat) < 0)
-                        s->overrun = true;
+        if (!s->overrun && http_stream_write_blob(s->stream, t->heartbeat) < 0)
+                s->overrun = true;
         for (size_t i = 0; i < CACHE_ENTRIES_MAX; i++)
                 if (t->cache[i].topic && t->cache[i].used + CACHE_IDLE_SECONDS < t->tick)
                         catch_up_done(t, &t->cache[i]);

@@ -69,8 +69,8 @@ static int read_tunnels(sd_bus_message *reply, Snapshot *s) {
                 uint64_t handshake, received, sent;
                 int up;
 
-                r = sd_bus_message_read(reply, "(ssssstttb)", &id, &peer, &node, &interface, &endpoint, &handshake,
-                                        &received, &sent, &up);
+                r = sd_bus_message_read(reply, "(ssssstttb)", &id, &peer, &node, &interface, &endpoint,
+                                        &handshake, &received, &sent, &up);
                 if (r < 0)
                         return r;
                 if (r == 0)
@@ -101,7 +101,7 @@ static int on_tunnels(sd_bus_message *reply, void *userdata, sd_bus_error *reter
                 return 0;
         }
         m->snapshot = fresh;
-        fresh = (Snapshot) { 0 };
+        fresh = (Snapshot){ 0 };
         m->snapshot.agent_up = true;
         m->snapshot_usec = now_monotonic_usec();
         answer_all(m, 0);
@@ -112,7 +112,8 @@ static int query_tunnels(Manager *m) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(m->daemon.bus, &call, AGENT_NAME, AGENT_PATH, AGENT_INTERFACE, "ListTunnels");
+        r = sd_bus_message_new_method_call(m->daemon.bus, &call, AGENT_NAME, AGENT_PATH, AGENT_INTERFACE,
+                                           "ListTunnels");
         if (r < 0)
                 return r;
         r = sd_bus_message_set_auto_start(call, false); /* who stopped the agent wants it stopped */
@@ -133,7 +134,8 @@ int agent_ask(Manager *m, bool force, AgentAnswer answer, void *userdata, Waiter
                 answer(m, -ENXIO, userdata);
                 return 0;
         }
-        if (!force && m->snapshot_usec > 0 && now_monotonic_usec() - m->snapshot_usec < m->settings.cache_usec) {
+        if (!force && m->snapshot_usec > 0 &&
+            now_monotonic_usec() - m->snapshot_usec < m->settings.cache_usec) {
                 answer(m, 0, userdata);
                 return 0;
         }
@@ -144,10 +146,10 @@ int agent_ask(Manager *m, bool force, AgentAnswer answer, void *userdata, Waiter
                 if (r < 0)
                         return r;
         }
-        w = new(Waiter);
+        w = new (Waiter);
         if (!w)
                 return -ENOMEM;
-        *w = (Waiter) { .answer = answer, .userdata = userdata, .next = m->waiters };
+        *w = (Waiter){ .answer = answer, .userdata = userdata, .next = m->waiters };
         m->waiters = w;
         m->n_waiters++;
         if (ret)
@@ -181,12 +183,14 @@ int agent_watch(Manager *m) {
         int r;
 
         /* With arg0, or every process that comes to the bus would wake us. */
-        r = sd_bus_add_match_async(m->daemon.bus, NULL,
-                                   "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
-                                   "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" AGENT_NAME "'",
-                                   on_owner_changed, NULL, m);
+        r = sd_bus_add_match_async(
+                        m->daemon.bus, NULL,
+                        "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
+                        "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" AGENT_NAME "'",
+                        on_owner_changed, NULL, m);
         if (r < 0)
                 return r;
-        return sd_bus_call_method_async(m->daemon.bus, &m->owner_query, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                        "org.freedesktop.DBus", "GetNameOwner", on_owner, m, "s", AGENT_NAME);
+        return sd_bus_call_method_async(m->daemon.bus, &m->owner_query, "org.freedesktop.DBus",
+                                        "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetNameOwner",
+                                        on_owner, m, "s", AGENT_NAME);
 }

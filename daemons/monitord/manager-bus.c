@@ -6,8 +6,8 @@
 #define MONITOR_PATH "/org/sdwan/Monitor1"
 #define MONITOR_INTERFACE "org.sdwan.Monitor1.Manager"
 
-static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                       void *userdata, sd_bus_error *reterr) {
+static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
         return sd_bus_message_append(reply, "s", SDWAN_VERSION);
 }
 
@@ -68,7 +68,8 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("AgentPresent", "b", get_agent_present, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("TunnelCount", "u", get_tunnel_count, 0, 0),
         SD_BUS_PROPERTY("TunnelsUp", "u", get_tunnels_up, 0, 0),
-        SD_BUS_METHOD_WITH_ARGS("Refresh", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_refresh, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Refresh", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_refresh,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 
@@ -78,5 +79,6 @@ const BusInterface manager_interfaces[] = {
 const size_t n_manager_interfaces = ELEMENTSOF(manager_interfaces);
 
 void manager_emit_agent_present(Manager *m) {
-        (void) sd_bus_emit_properties_changed(m->daemon.bus, MONITOR_PATH, MONITOR_INTERFACE, "AgentPresent", NULL);
+        (void) sd_bus_emit_properties_changed(m->daemon.bus, MONITOR_PATH, MONITOR_INTERFACE, "AgentPresent",
+                                              NULL);
 }

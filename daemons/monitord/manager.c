@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
-#include "base/log.h"
 #include "monitord/manager.h"
+#include "base/log.h"
 
 #define DRAIN_USEC (2 * USEC_PER_SEC)
 

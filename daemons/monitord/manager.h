@@ -9,8 +9,8 @@
 #include "service/bus-polkit.h"
 #include "service/daemon.h"
 
-/* The monitor: owns everything. It asks the agent only when somebody asks it, and keeps the answer for a moment, so an idle
- * monitor does not wake. */
+/* The monitor: owns everything. It asks the agent only when somebody asks it, and keeps the answer for a
+ * moment, so an idle monitor does not wake. */
 
 typedef struct Waiter Waiter;
 
@@ -29,7 +29,8 @@ typedef struct Manager {
         size_t n_waiters;
 } Manager;
 
-/* Everything is served and the bus name is requested. Negative errno, logged; *ret_status is what the process ends with. */
+/* Everything is served and the bus name is requested. Negative errno, logged; *ret_status is what the
+ * process ends with. */
 int manager_start(Manager *m, int *ret_status) _nodiscard_;
 void manager_done(Manager *m);
 
@@ -37,9 +38,9 @@ void manager_done(Manager *m);
 #define AGENT_WAITERS_MAX 256
 typedef void (*AgentAnswer)(Manager *m, int error, void *userdata);
 int agent_watch(Manager *m) _nodiscard_;
-/* Calls back when the snapshot is fresh: with 0, or -ENXIO when there is no agent or no answer (the snapshot says so as well).
- * At once when it still is and force is not set. -EBUSY: too many wait. *ret (may be NULL) is for agent_forget() and NULL when
- * the answer has been given already. */
+/* Calls back when the snapshot is fresh: with 0, or -ENXIO when there is no agent or no answer (the snapshot
+ * says so as well). At once when it still is and force is not set. -EBUSY: too many wait. *ret (may be NULL)
+ * is for agent_forget() and NULL when the answer has been given already. */
 int agent_ask(Manager *m, bool force, AgentAnswer answer, void *userdata, Waiter **ret) _nodiscard_;
 void agent_forget(Manager *m, Waiter *w);
 /* Who still waits gets -ENXIO: the monitor ends. */

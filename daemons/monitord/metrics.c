@@ -59,12 +59,12 @@ static void on_request(HttpRequest *request, void *userdata) {
                 (void) http_request_respond(request, 405, &allow, 1, NULL, 0);
                 return;
         }
-        s = new(Scrape);
+        s = new (Scrape);
         if (!s) {
                 (void) http_request_problem(request, 503, "busy", NULL, NULL);
                 return;
         }
-        *s = (Scrape) { .manager = m, .request = request };
+        *s = (Scrape){ .manager = m, .request = request };
         http_request_set_data(request, s, scrape_free);
 
         /* An answer at once ends the request, and s with it. */
@@ -101,7 +101,8 @@ int metrics_start(Manager *m, int *ret_status) {
 
         limits.max_connections = 64;
         limits.max_body_bytes = 4096;
-        r = http_server_new(m->daemon.event, &(HttpServerConfig) { .limits = &limits, .handler = on_request, .userdata = m },
+        r = http_server_new(m->daemon.event,
+                            &(HttpServerConfig){ .limits = &limits, .handler = on_request, .userdata = m },
                             &m->http);
         if (r < 0)
                 return log_error_errno(r, "Failed to make the HTTP server: %m");
@@ -112,10 +113,12 @@ int metrics_start(Manager *m, int *ret_status) {
         if (fd == -EADDRINUSE) {
                 *ret_status = EXIT_ADDRESS;
                 return log_error_errno(fd, "Something else listens on %s. Stop it, or set Listen= in %s.",
-                                       endpoint_format(&m->settings.listen, text), m->config_path ?: SETTINGS_PATH);
+                                       endpoint_format(&m->settings.listen, text),
+                                       m->config_path ?: SETTINGS_PATH);
         }
         if (fd < 0)
-                return log_error_errno(fd, "Failed to listen on %s: %m", endpoint_format(&m->settings.listen, text));
+                return log_error_errno(fd, "Failed to listen on %s: %m",
+                                       endpoint_format(&m->settings.listen, text));
         r = http_server_listen(m->http, fd);
         if (r < 0)
                 return log_error_errno(r, "Failed to serve the metrics: %m");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
+#include "monitord/settings.h"
 #include "base/log.h"
 #include "conf/conf.h"
-#include "monitord/settings.h"
 
 #define CACHE_MAX_USEC (60 * USEC_PER_SEC)
 
@@ -17,7 +17,10 @@ static void raw_done(Raw *r) {
 
 static const ConfItem items[] = {
         { .section = "Monitor", .key = "Listen", .type = CONF_STRING, .offset = offsetof(Raw, listen) },
-        { .section = "Monitor", .key = "CacheTime", .type = CONF_TIMESPAN, .offset = offsetof(Raw, cache_usec),
+        { .section = "Monitor",
+          .key = "CacheTime",
+          .type = CONF_TIMESPAN,
+          .offset = offsetof(Raw, cache_usec),
           .max = CACHE_MAX_USEC },
 };
 
@@ -39,7 +42,8 @@ int settings_load(const char *path, Settings *ret) {
                 return log_error_errno(r, "Failed to read %s: %m", file);
         r = endpoint_parse(raw.listen ?: "127.0.0.1:9586", &s.listen);
         if (r < 0) {
-                log_error("%s: Listen= in [Monitor] must be an address with a port, like 127.0.0.1:9586.", file);
+                log_error("%s: Listen= in [Monitor] must be an address with a port, like 127.0.0.1:9586.",
+                          file);
                 return -EINVAL;
         }
         s.cache_usec = raw.cache_usec;

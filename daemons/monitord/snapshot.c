@@ -14,11 +14,11 @@ void snapshot_done(Snapshot *s) {
         for (size_t i = 0; i < s->n_tunnels; i++)
                 tunnel_sample_done(s->tunnels + i);
         free(s->tunnels);
-        *s = (Snapshot) { 0 };
+        *s = (Snapshot){ 0 };
 }
 
-int snapshot_add(Snapshot *s, const char *id, const char *peer, const char *interface, uint64_t handshake_usec,
-                 uint64_t received_bytes, uint64_t sent_bytes, bool up) {
+int snapshot_add(Snapshot *s, const char *id, const char *peer, const char *interface,
+                 uint64_t handshake_usec, uint64_t received_bytes, uint64_t sent_bytes, bool up) {
         TunnelSample t;
 
         assert(s && id && peer && interface);
@@ -34,7 +34,7 @@ int snapshot_add(Snapshot *s, const char *id, const char *peer, const char *inte
                 s->tunnels = grown;
                 s->n_allocated = n;
         }
-        t = (TunnelSample) {
+        t = (TunnelSample){
                 .id = strdup(id),
                 .peer = strdup(peer),
                 .interface = strdup(interface),
@@ -117,7 +117,8 @@ static bool value_handshake(const TunnelSample *t, uint64_t now_usec, uint64_t *
 static bool value_age(const TunnelSample *t, uint64_t now_usec, uint64_t *ret) {
         if (t->handshake_usec == 0)
                 return false;
-        *ret = now_usec > t->handshake_usec ? now_usec - t->handshake_usec : 0; /* the clock may have been set back */
+        *ret = now_usec > t->handshake_usec ? now_usec - t->handshake_usec
+                                            : 0; /* the clock may have been set back */
         return true;
 }
 
@@ -132,12 +133,14 @@ static bool value_sent(const TunnelSample *t, uint64_t now_usec, uint64_t *ret) 
 }
 
 static const Metric metrics[] = {
-        { "sdwan_tunnel_up", "gauge", "Whether the tunnel had a handshake within the last 180 seconds.", value_up, false },
-        { "sdwan_tunnel_last_handshake_seconds", "gauge", "Time of the last handshake since the epoch, 0 for never.",
-          value_handshake, true },
-        { "sdwan_tunnel_handshake_age_seconds", "gauge", "Time since the last handshake; absent when there was none.",
-          value_age, true },
-        { "sdwan_tunnel_received_bytes_total", "counter", "Bytes received through the tunnel.", value_received, false },
+        { "sdwan_tunnel_up", "gauge", "Whether the tunnel had a handshake within the last 180 seconds.",
+          value_up, false },
+        { "sdwan_tunnel_last_handshake_seconds", "gauge",
+          "Time of the last handshake since the epoch, 0 for never.", value_handshake, true },
+        { "sdwan_tunnel_handshake_age_seconds", "gauge",
+          "Time since the last handshake; absent when there was none.", value_age, true },
+        { "sdwan_tunnel_received_bytes_total", "counter", "Bytes received through the tunnel.",
+          value_received, false },
         { "sdwan_tunnel_sent_bytes_total", "counter", "Bytes sent through the tunnel.", value_sent, false },
 };
 
@@ -156,7 +159,8 @@ static int append_metric(Buffer *b, const Metric *m, const Snapshot *s, uint64_t
                 if (r < 0)
                         return r;
                 if (m->usec)
-                        r = buffer_appendf(b, "%" PRIu64 ".%06" PRIu64 "\n", v / USEC_PER_SEC, v % USEC_PER_SEC);
+                        r = buffer_appendf(b, "%" PRIu64 ".%06" PRIu64 "\n", v / USEC_PER_SEC,
+                                           v % USEC_PER_SEC);
                 else
                         r = buffer_appendf(b, "%" PRIu64 "\n", v);
                 if (r < 0)
@@ -177,8 +181,9 @@ int snapshot_render(const Snapshot *s, uint64_t now_realtime_usec, const char *v
         r = append_label(b, "version", version, "} 1\n");
         if (r < 0)
                 return r;
-        r = buffer_appendf(b, "# HELP sdwan_agent_up Whether the agent on this machine answered.\n"
-                              "# TYPE sdwan_agent_up gauge\nsdwan_agent_up %d\n",
+        r = buffer_appendf(b,
+                           "# HELP sdwan_agent_up Whether the agent on this machine answered.\n"
+                           "# TYPE sdwan_agent_up gauge\nsdwan_agent_up %d\n",
                            s->agent_up);
         if (r < 0)
                 return r;

@@ -38,7 +38,8 @@ static bool topic_is_valid(const char *s) {
 
 /* ---- writing ---- */
 
-static int append_item(Buffer *b, const char *separator, const char *id, uint64_t revision, const char *data) {
+static int append_item(Buffer *b, const char *separator, const char *id, uint64_t revision,
+                       const char *data) {
         int r;
 
         r = buffer_appendf(b, "%s{\"id\":\"%s\",\"rev\":%" PRIu64 ",\"d\":", separator, id, revision);
@@ -49,7 +50,8 @@ static int append_item(Buffer *b, const char *separator, const char *id, uint64_
         return r;
 }
 
-int batch_text_to_json(const Batch *head, const BatchText *items, size_t n_items, char **ret, size_t *ret_len) {
+int batch_text_to_json(const Batch *head, const BatchText *items, size_t n_items, char **ret,
+                       size_t *ret_len) {
         _cleanup_buffer_ Buffer b = { 0 };
         int r;
 
@@ -57,7 +59,8 @@ int batch_text_to_json(const Batch *head, const BatchText *items, size_t n_items
                 return -EINVAL;
         r = buffer_appendf(&b,
                            "{\"type\":\"batch\",\"controller_id\":\"%s\",\"epoch\":%" PRIu64
-                           ",\"topic\":\"%s\",\"from\":%" PRIu64 ",\"to\":%" PRIu64 ",\"snapshot\":%s,\"items\":[",
+                           ",\"topic\":\"%s\",\"from\":%" PRIu64 ",\"to\":%" PRIu64
+                           ",\"snapshot\":%s,\"items\":[",
                            head->controller_id, head->epoch, head->topic, head->from, head->to,
                            head->snapshot ? "true" : "false");
         for (size_t i = 0; r >= 0 && i < n_items; i++) {
@@ -141,7 +144,8 @@ static int bad(const char *reason, const char **ret_reason) {
         return -EBADMSG;
 }
 
-static int read_item(json_object *o, const Batch *b, uint64_t previous, BatchItem *ret, const char **ret_reason) {
+static int read_item(json_object *o, const Batch *b, uint64_t previous, BatchItem *ret,
+                     const char **ret_reason) {
         RawBatchItem raw = { 0 };
         int r;
 

@@ -13,7 +13,8 @@ void compiled_items_done(CompiledItems *c) {
 }
 
 /* Takes json, also on failure. */
-static int add_item(CompiledItems *c, TopicClass class, const char *owner, const char *id, json_object *json) {
+static int add_item(CompiledItems *c, TopicClass class, const char *owner, const char *id,
+                    json_object *json) {
         _cleanup_json_ json_object *o = json;
         CompiledItem *items, *item;
 

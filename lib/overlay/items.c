@@ -24,7 +24,8 @@ void topic_format(TopicClass class, const char *owner, char ret[static TOPIC_MAX
         assert(class < ELEMENTSOF(topic_forms));
         assert(strlen(owner) < OBJECT_ID_MAX);
 
-        (void) snprintf(ret, TOPIC_MAX, "%s%s%s", topic_forms[class].prefix, owner, topic_forms[class].suffix);
+        (void) snprintf(ret, TOPIC_MAX, "%s%s%s", topic_forms[class].prefix, owner,
+                        topic_forms[class].suffix);
 }
 
 static bool owner_is_valid(const char *s, size_t len) {
@@ -155,9 +156,10 @@ static int bad(const char *reason, const char **ret_reason) {
         return -EBADMSG;
 }
 
-/* The data of items come in signed batches of the controller, which may be newer than the agent: members that are not
- * known are for agents that know them. Those that are known must be right. */
-static int read_members(json_object *o, const JsonField *fields, size_t n_fields, void *data, const char **ret_reason) {
+/* The data of items come in signed batches of the controller, which may be newer than the agent: members
+ * that are not known are for agents that know them. Those that are known must be right. */
+static int read_members(json_object *o, const JsonField *fields, size_t n_fields, void *data,
+                        const char **ret_reason) {
         const char *field = "not an object";
         int r;
 
@@ -435,7 +437,7 @@ static const char *check_hub(const RawHub *raw, ItemHub *i) {
                 return "wg_key";
         if (strv_length(raw->endpoints) > ITEM_ENDPOINTS_MAX)
                 return "too many endpoints";
-        STRV_FOREACH(e, raw->endpoints)
+        STRV_FOREACH (e, raw->endpoints)
                 if (!endpoint_is_valid(*e))
                         return "endpoints";
         i->index = (uint32_t) raw->index;

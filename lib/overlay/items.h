@@ -7,16 +7,16 @@
 #include "json/json.h"
 #include "kinds/kinds.h"
 
-/* The items of topics (DESIGN.md 4.4, docs/protocol.md section 5): what the controller streams and agents apply. One
- * struct per shape, with its JSON both ways. Decoding is strict: -EBADMSG with *ret_reason (static). Ids are the keys
- * of an item inside its topic. */
+/* The items of topics (DESIGN.md 4.4, docs/protocol.md section 5): what the controller streams and agents
+ * apply. One struct per shape, with its JSON both ways. Decoding is strict: -EBADMSG with *ret_reason
+ * (static). Ids are the keys of an item inside its topic. */
 
 #define TOPIC_MAX 128
 #define ITEM_ID_MAX 160
 #define ITEM_ENDPOINTS_MAX 16
 
-/* Members of an item's data that are not known here are ignored, so that a newer controller can add some; known ones are
- * checked in full. */
+/* Members of an item's data that are not known here are ignored, so that a newer controller can add some;
+ * known ones are checked in full. */
 
 typedef enum TopicClass {
         TOPIC_NODE,       /* node/<id>            that node */
@@ -70,7 +70,8 @@ typedef struct ItemPeer {
         Address address4, address6;
 } ItemPeer;
 
-/* net/<id>/prefixes "<prefix id>", and net/<id>/aggregates "overlay4", "overlay6", "range/<prefix>", "prefix/<id>" */
+/* net/<id>/prefixes "<prefix id>", and net/<id>/aggregates "overlay4", "overlay6", "range/<prefix>",
+ * "prefix/<id>" */
 typedef struct ItemPrefix {
         char *node;     /* id; NULL for aggregates */
         uint32_t index; /* of that node; 0 for aggregates */
@@ -111,25 +112,26 @@ typedef struct Batch {
 } Batch;
 void batch_done(Batch *b);
 int batch_to_json(const Batch *b, char **ret, size_t *ret_len) _nodiscard_;
-/* -EBADMSG with *ret_reason (static; may be NULL): not strict JSON, an unknown member, a topic or id that is none, from above to,
- * items out of the order of their revisions, of a revision outside (from, to], named twice; more than BATCH_ITEMS_MAX. The
- * data of the items are objects or null: their meaning is for item_*_from_json(). */
+/* -EBADMSG with *ret_reason (static; may be NULL): not strict JSON, an unknown member, a topic or id that is
+ * none, from above to, items out of the order of their revisions, of a revision outside (from, to], named
+ * twice; more than BATCH_ITEMS_MAX. The data of the items are objects or null: their meaning is for
+ * item_*_from_json(). */
 int batch_from_json(const char *s, size_t len, Batch *ret, const char **ret_reason) _nodiscard_;
 
-/* The same bytes as batch_to_json(), from data that is JSON text: a controller that keeps text need not parse it. head: items and
- * n_items are ignored. -EINVAL: an id that is none (item_id_is_valid()). */
+/* The same bytes as batch_to_json(), from data that is JSON text: a controller that keeps text need not
+ * parse it. head: items and n_items are ignored. -EINVAL: an id that is none (item_id_is_valid()). */
 typedef struct BatchText {
         const char *id;
         uint64_t revision;
         const char *data; /* NULL: tombstone */
 } BatchText;
-int batch_text_to_json(const Batch *head, const BatchText *items, size_t n_items, char **ret, size_t *ret_len)
-                _nodiscard_;
+int batch_text_to_json(const Batch *head, const BatchText *items, size_t n_items, char **ret,
+                       size_t *ret_len) _nodiscard_;
 
 /* [a-z0-9/:._-], 1…ITEM_ID_MAX - 1 of them: needs no escaping anywhere. */
 bool item_id_is_valid(const char *id);
 
-/* A catch-up is split into batches of at most BATCH_ITEMS_WANTED items, but those of one revision stay together, so a batch can
- * have more; past BATCH_ITEMS_MAX nobody takes it. */
+/* A catch-up is split into batches of at most BATCH_ITEMS_WANTED items, but those of one revision stay
+ * together, so a batch can have more; past BATCH_ITEMS_MAX nobody takes it. */
 #define BATCH_ITEMS_WANTED 1000
 #define BATCH_ITEMS_MAX 200000

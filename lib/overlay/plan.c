@@ -141,10 +141,32 @@ PlanValue *plan_object_wanted(const PlanObject *o) {
         return o->claims ? o->claims->value : NULL;
 }
 
+/* What the kernel says is brought into the form of what is wanted where the two may differ without being wrong. */
+static void actual_normalise(PlanType type, PlanValue *actual, const PlanValue *wanted, bool alive) {
+        if (type == PLAN_DEVICE && wanted) {
+                if (((const PlanDevice *) wanted->data)->port == 0)
+                        ((PlanDevice *) actual->data)->port = 0;
+        } else if (type == PLAN_PEER && wanted) {
+                const PlanPeer *w = (const PlanPeer *) wanted->data;
+                PlanPeer *a = (PlanPeer *) actual->data;
+
+                if (w->endpoint.family != 0 && !alive)
+                        return;
+                a->endpoint = w->endpoint;
+                a->endpoint_port = w->endpoint_port;
+        }
+}
+
 /* Puts the object into the list of those that differ or takes it out, and frees one that nobody knows any more. */
 void plan_object_update(Plan *p, PlanObject *o) {
         PlanValue *wanted = plan_object_wanted(o);
-        bool dirty = o->type != PLAN_ALLOWED && !value_equal(wanted, o->actual);
+        bool dirty;
+
+        if (o->dumped && wanted && o->actual) {
+                o->dumped = false;
+                actual_normalise(o->type, o->actual, wanted, o->alive);
+        }
+        dirty = o->type != PLAN_ALLOWED && !value_equal(wanted, o->actual);
 
         /* A setting that is no longer wanted stays as it is: nobody knows what it was before. */
         if (o->type == PLAN_SYSCTL && !wanted) {
@@ -311,22 +333,6 @@ void plan_actual_begin(Plan *p) {
                 o->seen = o->type == PLAN_SYSCTL;
 }
 
-/* What the kernel says is brought into the form of what is wanted where the two may differ without being wrong. */
-static void actual_normalise(PlanType type, PlanValue *actual, const PlanValue *wanted, bool alive) {
-        if (type == PLAN_DEVICE && wanted) {
-                if (((const PlanDevice *) wanted->data)->port == 0)
-                        ((PlanDevice *) actual->data)->port = 0;
-        } else if (type == PLAN_PEER && wanted) {
-                const PlanPeer *w = (const PlanPeer *) wanted->data;
-                PlanPeer *a = (PlanPeer *) actual->data;
-
-                if (w->endpoint.family != 0 && !alive)
-                        return;
-                a->endpoint = w->endpoint;
-                a->endpoint_port = w->endpoint_port;
-        }
-}
-
 int plan_actual(Plan *p, PlanType type, PlanValue *value, bool alive) {
         PlanObject *o = NULL;
         int r;
@@ -338,10 +344,11 @@ int plan_actual(Plan *p, PlanType type, PlanValue *value, bool alive) {
                 (void) plan_value_unref(value);
                 return r;
         }
-        actual_normalise(type, value, plan_object_wanted(o), alive);
         (void) plan_value_unref(o->actual);
         o->actual = value;
         o->seen = true;
+        o->dumped = true;
+        o->alive = alive;
         plan_object_update(p, o);
         return 0;
 }

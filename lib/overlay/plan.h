@@ -107,6 +107,7 @@ struct PlanObject {
         PlanType type;
         bool dirty;
         bool seen; /* by the dump that is under way */
+        bool dumped, alive; /* as a dump told it, not yet compared with what is wanted */
         uint8_t key_len;
         uint8_t key[];
 };

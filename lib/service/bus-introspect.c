@@ -23,7 +23,8 @@ int bus_register(sd_bus *bus, const BusInterface *interfaces, size_t n, void *us
                 const BusInterface *b = interfaces + i;
 
                 if (b->find)
-                        r = sd_bus_add_fallback_vtable(bus, NULL, b->path, b->interface, b->vtable, b->find, userdata);
+                        r = sd_bus_add_fallback_vtable(bus, NULL, b->path, b->interface, b->vtable, b->find,
+                                                       userdata);
                 else
                         r = sd_bus_add_object_vtable(bus, NULL, b->path, b->interface, b->vtable, userdata);
                 if (r < 0)
@@ -37,7 +38,8 @@ int bus_register(sd_bus *bus, const BusInterface *interfaces, size_t n, void *us
         return 0;
 }
 
-/* Fallback objects too become plain ones: introspection reads the vtable alone, and find() would want a manager. */
+/* Fallback objects too become plain ones: introspection reads the vtable alone, and find() would want a
+ * manager. */
 static int register_plain(sd_bus *bus, const BusInterface *interfaces, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 int r = sd_bus_add_object_vtable(bus, NULL, interfaces[i].path, interfaces[i].interface,
@@ -116,8 +118,8 @@ static int introspect_path(const BusInterface *interfaces, size_t n, const char 
         r = start_side(TAKE_FD(peer), false, &client);
         if (r < 0)
                 return r;
-        r = sd_bus_call_method_async(client, NULL, NULL, path, "org.freedesktop.DBus.Introspectable", "Introspect",
-                                     on_introspect, &answer, NULL);
+        r = sd_bus_call_method_async(client, NULL, NULL, path, "org.freedesktop.DBus.Introspectable",
+                                     "Introspect", on_introspect, &answer, NULL);
         if (r < 0)
                 return r;
         for (unsigned i = 0; i < INTROSPECT_ROUNDS_MAX && !answer.done; i++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
-#include "base/timeutil.h"
 #include "service/bus-polkit.h"
+#include "base/timeutil.h"
 
-#define POLKIT_QUERIES_MAX 256               /* parked calls of one daemon */
+#define POLKIT_QUERIES_MAX 256                   /* parked calls of one daemon */
 #define POLKIT_TIMEOUT_USEC (120 * USEC_PER_SEC) /* somebody may be typing a password */
 #define POLKIT_STALE_USEC (60 * USEC_PER_SEC)
 
@@ -115,12 +115,14 @@ static int query_ask(Query *q) {
         interactive = sd_bus_message_get_allow_interactive_authorization(q->call);
         if (interactive < 0)
                 return interactive;
-        r = sd_bus_message_new_method_call(bus, &m, "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority",
+        r = sd_bus_message_new_method_call(bus, &m, "org.freedesktop.PolicyKit1",
+                                           "/org/freedesktop/PolicyKit1/Authority",
                                            "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
-                                  sd_bus_message_get_sender(q->call), q->action, 0, (uint32_t) (interactive > 0), "");
+                                  sd_bus_message_get_sender(q->call), q->action, 0,
+                                  (uint32_t) (interactive > 0), "");
         if (r < 0)
                 return r;
         return sd_bus_call_async(bus, &q->slot, m, on_checked, q, POLKIT_TIMEOUT_USEC);
@@ -130,7 +132,7 @@ static int registry_ask(PolkitRegistry *p, sd_bus_message *call, const char *act
         _cleanup_(query_freep) Query *q = NULL;
         int r;
 
-        q = new(Query);
+        q = new (Query);
         if (!q)
                 return -ENOMEM;
         q->call = sd_bus_message_ref(call);
@@ -164,7 +166,8 @@ static int query_result(const Query *q, const char *action, sd_bus_error *reterr
         return sd_bus_error_setf(reterr, SD_BUS_ERROR_ACCESS_DENIED, "Not authorised for %s", action);
 }
 
-int bus_verify_polkit_async(sd_bus_message *call, const char *action, PolkitRegistry **registry, sd_bus_error *reterr) {
+int bus_verify_polkit_async(sd_bus_message *call, const char *action, PolkitRegistry **registry,
+                            sd_bus_error *reterr) {
         Query *q;
         int r;
 
@@ -178,7 +181,7 @@ int bus_verify_polkit_async(sd_bus_message *call, const char *action, PolkitRegi
                 return 1;
         }
         if (!*registry) {
-                *registry = new(PolkitRegistry);
+                *registry = new (PolkitRegistry);
                 if (!*registry)
                         return -ENOMEM;
         }
@@ -193,7 +196,8 @@ int bus_verify_polkit_async(sd_bus_message *call, const char *action, PolkitRegi
                 return sd_bus_error_set(reterr, SD_BUS_ERROR_ACCESS_DENIED, "Access denied");
         registry_drop_stale(*registry);
         if ((*registry)->n_queries >= POLKIT_QUERIES_MAX)
-                return sd_bus_error_set(reterr, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many calls wait for authorisation");
+                return sd_bus_error_set(reterr, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many calls wait for authorisation");
         r = registry_ask(*registry, call, action);
         if (r < 0)
                 return sd_bus_error_set(reterr, SD_BUS_ERROR_ACCESS_DENIED, "Access denied");

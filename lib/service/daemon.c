@@ -35,7 +35,8 @@ static int on_reload_signal(sd_event_source *source, const struct signalfd_sigin
 
         if (!d->on_reload)
                 return 0;
-        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) now_monotonic_usec());
+        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                          (unsigned long long) now_monotonic_usec());
         d->on_reload(d->userdata);
         (void) sd_notify(false, "READY=1");
         return 0;

@@ -10,14 +10,15 @@
 
 /* What the three daemons' main() share: signals, watchdog, journal, bus, ready. */
 
-/* The caller makes it empty ({ 0 }) and sets the callbacks and userdata before daemon_run(). It stays where it is: the
- * loop points at it. */
+/* The caller makes it empty ({ 0 }) and sets the callbacks and userdata before daemon_run(). It stays where
+ * it is: the loop points at it. */
 typedef struct Daemon {
         sd_event *event;
         sd_bus *bus;
         const char *name; /* "sdwan-agentd" */
         int exit_status;
-        /* Called once on SIGTERM or SIGINT; the daemon ends with sd_event_exit() when it has drained. NULL: at once. */
+        /* Called once on SIGTERM or SIGINT; the daemon ends with sd_event_exit() when it has drained. NULL:
+         * at once. */
         void (*on_terminate)(void *userdata);
         void (*on_reload)(void *userdata); /* SIGHUP; may be NULL */
         void *userdata;
@@ -37,16 +38,16 @@ enum {
         EXIT_ADDRESS = 6,    /* a port is taken */
 };
 
-/* Journal writer, signal sources (blocked before any thread starts), watchdog, default event loop, umask 0077,
- * PR_SET_DUMPABLE 0. */
+/* Journal writer, signal sources (blocked before any thread starts), watchdog, default event loop, umask
+ * 0077, PR_SET_DUMPABLE 0. */
 int daemon_setup(Daemon *d, const char *name) _nodiscard_;
 
 /* Connects to the system bus (SDWAN_BUS_ADDRESS overrides, for tests), attaches it to the loop, serves
  * org.freedesktop.LogControl1. -errno. */
 int daemon_connect_bus(Daemon *d) _nodiscard_;
 
-/* Requests the name; READY=1 is sent only from its success. When the name is refused or lost the daemon exits with
- * status 1 (PLATFORM.md 1.3). Call it when everything is served. */
+/* Requests the name; READY=1 is sent only from its success. When the name is refused or lost the daemon
+ * exits with status 1 (PLATFORM.md 1.3). Call it when everything is served. */
 int daemon_request_name(Daemon *d, const char *bus_name) _nodiscard_;
 
 /* STATUS= for systemctl status. */
@@ -56,6 +57,6 @@ void daemon_status(const char *format, ...) _printf_(1, 2);
 int daemon_run(Daemon *d);
 void daemon_done(Daemon *d);
 
-/* The listening stream socket that systemd passed under a name (FileDescriptorName=), non-blocking; -ENOENT: none;
- * -ENOTSOCK: something else. */
+/* The listening stream socket that systemd passed under a name (FileDescriptorName=), non-blocking; -ENOENT:
+ * none; -ENOTSOCK: something else. */
 int daemon_listen_fd(const char *name);

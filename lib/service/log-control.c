@@ -13,7 +13,8 @@
 #define JOURNAL_FIELDS_MAX 24
 #define JOURNAL_TEXT_MAX 256
 
-static const char *const level_names[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug" };
+static const char *const level_names[] = { "emerg",   "alert",  "crit", "err",
+                                           "warning", "notice", "info", "debug" };
 
 static int level_from_string(const char *s, int *ret) {
         for (size_t i = 0; i < ELEMENTSOF(level_names); i++)
@@ -26,7 +27,7 @@ static int level_from_string(const char *s, int *ret) {
 
 static void add_field(struct iovec *iov, size_t *n, const char *text, size_t len) {
         if (*n < JOURNAL_FIELDS_MAX && len > 0)
-                iov[(*n)++] = (struct iovec) { .iov_base = (void *) text, .iov_len = len };
+                iov[(*n)++] = (struct iovec){ .iov_base = (void *) text, .iov_len = len };
 }
 
 /* fields is "KEY=value\nKEY=value". */
@@ -40,8 +41,8 @@ static void add_fields(struct iovec *iov, size_t *n, const char *fields) {
         }
 }
 
-static void write_journal(int level, int error, const char *file, int line, const char *func, const char *fields,
-                          const char *message) {
+static void write_journal(int level, int error, const char *file, int line, const char *func,
+                          const char *fields, const char *message) {
         _cleanup_free_ char *text = NULL;
         char head[6][JOURNAL_TEXT_MAX];
         struct iovec iov[JOURNAL_FIELDS_MAX];
@@ -94,13 +95,13 @@ void log_control_init(LogControl *c) {
                 log_set_max_level(l);
 }
 
-static int get_level(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                     void *userdata, sd_bus_error *reterr) {
+static int get_level(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
         return sd_bus_message_append(reply, "s", level_names[log_get_max_level()]);
 }
 
-static int set_level(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *value,
-                     void *userdata, sd_bus_error *reterr) {
+static int set_level(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *value, void *userdata, sd_bus_error *reterr) {
         const char *s;
         int l, r;
 
@@ -160,6 +161,6 @@ int log_control_serve(sd_bus *bus, const char *identifier, LogControl *c) {
         assert(bus && identifier && c);
 
         c->identifier = identifier;
-        return sd_bus_add_object_vtable(bus, NULL, "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1",
-                                        log_control_vtable, c);
+        return sd_bus_add_object_vtable(bus, NULL, "/org/freedesktop/LogControl1",
+                                        "org.freedesktop.LogControl1", log_control_vtable, c);
 }

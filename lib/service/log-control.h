@@ -17,6 +17,6 @@ typedef struct LogControl {
  * ("debug", "7") when that is set. */
 void log_control_init(LogControl *c);
 
-/* org.freedesktop.LogControl1, for "systemctl service-log-level": readable by all, writable by root and our own
- * user. c and identifier live as long as the bus. */
+/* org.freedesktop.LogControl1, for "systemctl service-log-level": readable by all, writable by root and our
+ * own user. c and identifier live as long as the bus. */
 int log_control_serve(sd_bus *bus, const char *identifier, LogControl *c) _nodiscard_;

@@ -99,7 +99,7 @@ static int on_finished(sd_event_source *source, int fd, uint32_t revents, void *
 
         worker_lock(w);
         finished = w->finished;
-        w->finished = (Queue) { 0 };
+        w->finished = (Queue){ 0 };
         worker_unlock(w);
 
         for (;;) {
@@ -142,12 +142,13 @@ int worker_new(sd_event *event, const char *name, size_t max_jobs, Worker **ret)
 
         assert(event && name && max_jobs > 0 && ret);
 
-        w = new(Worker);
+        w = new (Worker);
         if (!w)
                 return -ENOMEM;
         w->event_fd = -EBADF;
         w->max_jobs = max_jobs;
-        (void) pthread_mutex_init(&w->lock, NULL); /* with default attributes these two cannot fail on Linux */
+        (void) pthread_mutex_init(&w->lock,
+                                  NULL); /* with default attributes these two cannot fail on Linux */
         (void) pthread_cond_init(&w->wake, NULL);
 
         w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -200,7 +201,7 @@ int worker_submit(Worker *w, const WorkerJob *job) {
 
         if (w->pending >= w->max_jobs)
                 return -EBUSY;
-        item = new(Item);
+        item = new (Item);
         if (!item)
                 return -ENOMEM;
         item->job = *job;

@@ -6,20 +6,21 @@
 
 #include "base/macro.h"
 
-/* One thread beside the event loop for what must block (the store, password hashing, name resolution). Jobs run in
- * the order of submission; results come back on the loop through an eventfd. */
+/* One thread beside the event loop for what must block (the store, password hashing, name resolution). Jobs
+ * run in the order of submission; results come back on the loop through an eventfd. */
 
 typedef struct Worker Worker;
 
 int worker_new(sd_event *event, const char *name, size_t max_jobs, Worker **ret) _nodiscard_;
-/* Runs what was submitted to its end, without calling done(); calls drop() of each instead. */
+/* Runs what was submitted to its end, without calling done(); calls drop() of each instead. Not from within
+ * done(). */
 Worker *worker_free(Worker *w);
 DEFINE_CLEANUP(Worker *, worker_free);
 
 typedef struct WorkerJob {
         int (*run)(void *userdata);               /* on the worker thread */
         void (*done)(int result, void *userdata); /* on the loop's thread; owns userdata */
-        void (*drop)(void *userdata);             /* instead of done() when the worker goes away; may be NULL */
+        void (*drop)(void *userdata); /* instead of done() when the worker goes away; may be NULL */
         void *userdata;
 } WorkerJob;
 

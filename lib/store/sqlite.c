@@ -11,15 +11,19 @@
 
 const StoreMigration store_migrations[] = {
         { "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-          "CREATE TABLE state (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), revision INTEGER NOT NULL);"
+          "CREATE TABLE state (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), revision INTEGER NOT "
+          "NULL);"
           "INSERT INTO state VALUES (1, 0);"
           "CREATE TABLE change (seq INTEGER PRIMARY KEY, revision INTEGER NOT NULL, at INTEGER NOT NULL,"
-          " actor TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, op TEXT NOT NULL, before TEXT, after TEXT,"
+          " actor TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, op TEXT NOT NULL, before TEXT, after "
+          "TEXT,"
           " hash BLOB NOT NULL);"
           "CREATE INDEX change_revision ON change (revision);"
-          "CREATE TABLE topic_item (topic TEXT NOT NULL, item TEXT NOT NULL, revision INTEGER NOT NULL, data TEXT,"
+          "CREATE TABLE topic_item (topic TEXT NOT NULL, item TEXT NOT NULL, revision INTEGER NOT NULL, "
+          "data TEXT,"
           " PRIMARY KEY (topic, item)) WITHOUT ROWID;"
-          "CREATE TABLE agent_sequence (node TEXT PRIMARY KEY, epoch INTEGER NOT NULL, ceiling INTEGER NOT NULL)"
+          "CREATE TABLE agent_sequence (node TEXT PRIMARY KEY, epoch INTEGER NOT NULL, ceiling INTEGER NOT "
+          "NULL)"
           " WITHOUT ROWID;"
           "CREATE TABLE tombstone (key TEXT PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;"
           "CREATE TABLE enrolment (token TEXT NOT NULL, identity TEXT NOT NULL, idem TEXT NOT NULL,"
@@ -138,28 +142,33 @@ static int problem_errno(const Problem *p, const char *path, int error, const ch
         switch (error) {
         case -ENOSPC:
                 return problem(p, STORE_FULL, error,
-                               "No space left for the database %s (while %s). Free space on its file system and start "
-                               "again; nothing was changed.", path, doing);
+                               "No space left for the database %s (while %s). Free space on its file system "
+                               "and start again; nothing was changed.",
+                               path, doing);
         case -EUCLEAN:
                 return problem(p, STORE_DAMAGED, error,
-                               "The database %s is damaged (found while %s). Put it aside and restore the newest "
-                               "backup; nothing was changed.", path, doing);
+                               "The database %s is damaged (found while %s). Put it aside and restore the "
+                               "newest backup; nothing was changed.",
+                               path, doing);
         case -EROFS:
                 return problem(p, STORE_ACCESS, error,
-                               "The database %s cannot be written (while %s): read-only file system or files. Make it "
-                               "writable and start again.", path, doing);
+                               "The database %s cannot be written (while %s): read-only file system or "
+                               "files. Make it writable and start again.",
+                               path, doing);
         case -EACCES:
         case -EPERM:
                 return problem(p, STORE_ACCESS, error,
-                               "The database %s cannot be opened (while %s). Its folder and the files beside it must "
-                               "belong to the controller's user.", path, doing);
+                               "The database %s cannot be opened (while %s). Its folder and the files "
+                               "beside it must belong to the controller's user.",
+                               path, doing);
         case -EBUSY:
                 return problem(p, STORE_OTHER, error,
-                               "The database %s is locked by another program (while %s). Stop the other controller "
-                               "or tool first.", path, doing);
+                               "The database %s is locked by another program (while %s). Stop the other "
+                               "controller or tool first.",
+                               path, doing);
         default:
-                return problem(p, STORE_OTHER, error, "The database %s could not be used (while %s): %s.", path,
-                               doing, strerror(-error));
+                return problem(p, STORE_OTHER, error, "The database %s could not be used (while %s): %s.",
+                               path, doing, strerror(-error));
         }
 }
 
@@ -177,11 +186,12 @@ static int check_folder(const Problem *p, const char *path) {
                 return 0;
         if (errno == EROFS)
                 return problem(p, STORE_ACCESS, -EROFS,
-                               "The folder %s is on a read-only file system. Mount it writable and start again.",
+                               "The folder %s is on a read-only file system. Mount it writable and start "
+                               "again.",
                                folder);
         return problem(p, STORE_ACCESS, -errno,
-                       "The folder %s cannot be written: %s. It must belong to the controller's user.", folder,
-                       strerror(errno));
+                       "The folder %s cannot be written: %s. It must belong to the controller's user.",
+                       folder, strerror(errno));
 }
 
 /* 1: there is a file that looks like a database; 0: there is none. */
@@ -193,28 +203,33 @@ static int check_file(const Problem *p, const char *path) {
                 return problem(p, STORE_OTHER, -ENOMEM, "Out of memory.");
         if (lstat(path, &st) < 0) {
                 if (errno != ENOENT)
-                        return problem(p, STORE_ACCESS, -errno, "The database %s cannot be looked at: %s.", path,
-                                       strerror(errno));
+                        return problem(p, STORE_ACCESS, -errno, "The database %s cannot be looked at: %s.",
+                                       path, strerror(errno));
                 if (access(wal, F_OK) >= 0)
                         return problem(p, STORE_DAMAGED, -EUCLEAN,
-                                       "The database %s is gone, but its log %s is still there. Restore the newest "
-                                       "backup; nothing was changed.", path, wal);
+                                       "The database %s is gone, but its log %s is still there. Restore the "
+                                       "newest backup; nothing was changed.",
+                                       path, wal);
                 return 0;
         }
         if (!S_ISREG(st.st_mode))
-                return problem(p, STORE_DAMAGED, -EUCLEAN, "%s is not a regular file, and so no database.", path);
+                return problem(p, STORE_DAMAGED, -EUCLEAN, "%s is not a regular file, and so no database.",
+                               path);
         if (st.st_uid != geteuid())
                 return problem(p, STORE_ACCESS, -EPERM,
-                               "The database %s belongs to uid %u, not to the controller's user (uid %u). Put that "
-                               "right with chown(1).", path, st.st_uid, geteuid());
+                               "The database %s belongs to uid %u, not to the controller's user (uid %u). "
+                               "Put that right with chown(1).",
+                               path, st.st_uid, geteuid());
         if ((st.st_mode & 0077) != 0)
                 return problem(p, STORE_ACCESS, -EPERM,
-                               "The database %s has mode %04o: others can reach it. Put that right with: chmod 600 %s",
+                               "The database %s has mode %04o: others can reach it. Put that right with: "
+                               "chmod 600 %s",
                                path, (unsigned) (st.st_mode & 07777), path);
         if (st.st_size == 0)
                 return problem(p, STORE_DAMAGED, -EUCLEAN,
-                               "The database %s is empty (0 bytes), so what was in it is lost. Restore the newest "
-                               "backup, or remove the file to begin anew; nothing was changed.", path);
+                               "The database %s is empty (0 bytes), so what was in it is lost. Restore the "
+                               "newest backup, or remove the file to begin anew; nothing was changed.",
+                               path);
         return 1;
 }
 
@@ -230,12 +245,15 @@ static int check_content(const Problem *p, sqlite3 *db, const char *path, size_t
                 return problem_errno(p, path, r, "reading its header");
         if (application != STORE_APPLICATION_ID)
                 return problem(p, STORE_DAMAGED, -EUCLEAN,
-                               "%s is a database of another program. Put it elsewhere, or name another state folder; "
-                               "nothing was changed.", path);
+                               "%s is a database of another program. Put it elsewhere, or name another "
+                               "state folder; nothing was changed.",
+                               path);
         if (version > (int64_t) n_migrations)
                 return problem(p, STORE_NEWER, -EPROTO,
-                               "The database %s was written by a newer version (schema %lld, this one knows %zu). "
-                               "Install that version again, or restore a backup from before; nothing was changed.",
+                               "The database %s was written by a newer version (schema %lld, this one knows "
+                               "%zu). "
+                               "Install that version again, or restore a backup from before; nothing was "
+                               "changed.",
                                path, (long long) version, n_migrations);
 
         r = sqlite_prepare(db, "PRAGMA quick_check(1)", &s);
@@ -298,7 +316,8 @@ static int kind_columns(sqlite3 *db, const Kind *kind, bool *present, bool *ret_
         return sqlite_errno(db, code);
 }
 
-/* -EPROTO: a column that only a newer version can have written. 1: the table changed (or would, when dry). */
+/* -EPROTO: a column that only a newer version can have written. 1: the table changed (or would, when dry).
+ */
 static int sync_kind(sqlite3 *db, const Kind *kind, bool dry) {
         _cleanup_free_ bool *present = new0(bool, kind->n_fields + 1);
         bool foreign, any, changed = false;
@@ -400,11 +419,12 @@ static int fsync_folder_of(const char *path) {
         return fsync_path(folder, O_DIRECTORY);
 }
 
-/* Built under another name and moved into place, so that a crash never leaves half a database under ours. The other name
- * can only hold what a crash left there: it goes. */
+/* Built under another name and moved into place, so that a crash never leaves half a database under ours.
+ * The other name can only hold what a crash left there: it goes. */
 static int create(const Problem *p, const char *path, const Kind *const *kinds, size_t n_kinds,
                   const StoreMigration *migrations, size_t n_migrations) {
-        _cleanup_free_ char *fresh = str_printf("%s.new", path), *journal = str_printf("%s.new-journal", path);
+        _cleanup_free_ char *fresh = str_printf("%s.new", path),
+                            *journal = str_printf("%s.new-journal", path);
         char pragma[64];
         int r;
 
@@ -482,8 +502,9 @@ static int upgrade(const Problem *p, sqlite3 *db, const char *path, const Kind *
                 r = sync_kinds(db, kinds, n_kinds, true);
         if (r == -EPROTO)
                 return problem(p, STORE_NEWER, r,
-                               "The database %s has fields of a newer version. Install that version again, or restore "
-                               "a backup from before; nothing was changed.", path);
+                               "The database %s has fields of a newer version. Install that version again, "
+                               "or restore a backup from before; nothing was changed.",
+                               path);
         if (r < 0)
                 return problem_errno(p, path, r, "reading its schema");
         if (r == 0 && version == (int64_t) n_migrations)
@@ -502,7 +523,10 @@ static int probe_write(sqlite3 *db) {
         int r;
 
         (void) snprintf(now, sizeof(now), "%llu", (unsigned long long) (now_realtime_usec() / USEC_PER_SEC));
-        r = sqlite_prepare(db, "INSERT INTO meta VALUES ('opened', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1", &s);
+        r = sqlite_prepare(
+                        db,
+                        "INSERT INTO meta VALUES ('opened', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1",
+                        &s);
         if (r < 0)
                 return r;
         (void) sqlite3_bind_text(s, 1, now, -1, SQLITE_STATIC);

@@ -10,16 +10,17 @@
 
 #define STORE_APPLICATION_ID 0x53445743 /* "SDWC" in the file's header: file(1) and we know it as ours */
 
-/* Numbered, forward only, each in the one transaction that also counts user_version up. A field that a kind gains needs no
- * statement (its column is added by sqlite_open()), but an entry here, so that older binaries refuse the database. */
+/* Numbered, forward only, each in the one transaction that also counts user_version up. A field that a kind
+ * gains needs no statement (its column is added by sqlite_open()), but an entry here, so that older binaries
+ * refuse the database. */
 typedef struct StoreMigration {
         const char *sql; /* NULL: nothing but the number */
 } StoreMigration;
 extern const StoreMigration store_migrations[];
 extern const size_t n_store_migrations;
 
-/* Negative errno of a result code of this connection. -ENOSPC, -EROFS, -EUCLEAN (damaged), -EIO, -EACCES, -EEXIST (a unique
- * column), -EBUSY, -ENOMEM. */
+/* Negative errno of a result code of this connection. -ENOSPC, -EROFS, -EUCLEAN (damaged), -EIO, -EACCES,
+ * -EEXIST (a unique column), -EBUSY, -ENOMEM. */
 int sqlite_errno(sqlite3 *db, int code);
 
 int sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret) _nodiscard_;
@@ -46,6 +47,6 @@ int store_open_full(const char *path, const Kind *const *kinds, size_t n_kinds, 
                     const StoreMigration *migrations, size_t n_migrations, StoreProblem *ret_problem,
                     char **ret_message, Store **ret) _nodiscard_;
 
-/* Walks the hash chain of "change" from its beginning. *ret_bad: sequence number of the first record that does not
- * fit, 0 when all do. */
+/* Walks the hash chain of "change" from its beginning. *ret_bad: sequence number of the first record that
+ * does not fit, 0 when all do. */
 int store_verify_chain(Store *s, uint64_t *ret_bad) _nodiscard_;

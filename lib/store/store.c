@@ -23,8 +23,8 @@ int store_open_full(const char *path, const Kind *const *kinds, size_t n_kinds, 
         s->delete = new0(sqlite3_stmt *, n_kinds);
         if (!s->upsert || !s->delete)
                 return -ENOMEM;
-        r = sqlite_open(path, kinds, n_kinds, migrations, n_migrations, ret_problem, ret_message, &s->write_db,
-                        &s->read_db);
+        r = sqlite_open(path, kinds, n_kinds, migrations, n_migrations, ret_problem, ret_message,
+                        &s->write_db, &s->read_db);
         if (r < 0)
                 return r;
         r = sqlite_get_int(s->write_db, "SELECT revision FROM state", &revision);
@@ -39,17 +39,18 @@ int store_open_full(const char *path, const Kind *const *kinds, size_t n_kinds, 
         return 0;
 }
 
-int store_open(const char *path, const Kind *const *kinds, size_t n_kinds, Worker *worker, StoreProblem *ret_problem,
-               char **ret_message, Store **ret) {
-        return store_open_full(path, kinds, n_kinds, worker, store_migrations, n_store_migrations, ret_problem,
-                               ret_message, ret);
+int store_open(const char *path, const Kind *const *kinds, size_t n_kinds, Worker *worker,
+               StoreProblem *ret_problem, char **ret_message, Store **ret) {
+        return store_open_full(path, kinds, n_kinds, worker, store_migrations, n_store_migrations,
+                               ret_problem, ret_message, ret);
 }
 
 Store *store_free(Store *s) {
         if (!s)
                 return NULL;
         if (s->pending > 0) {
-                /* The worker still uses the connection: the last job frees us (see transaction_release()). */
+                /* The worker still uses the connection: the last job frees us (see transaction_release()).
+                 */
                 s->closing = true;
                 return NULL;
         }
@@ -112,7 +113,8 @@ static int load_object(const Kind *kind, sqlite3_stmt *stmt, Object **ret) {
                 if (r < 0)
                         return r;
                 /* Always written, so a column that an upgrade added: the field keeps its default. */
-                if (v.type == SQL_NULL && (f->type == FIELD_U64 || f->type == FIELD_BOOL || f->type == FIELD_ENUM))
+                if (v.type == SQL_NULL &&
+                    (f->type == FIELD_U64 || f->type == FIELD_BOOL || f->type == FIELD_ENUM))
                         continue;
                 r = field_set_sql(f, o, &v);
                 sql_value_done(&v);
@@ -123,7 +125,8 @@ static int load_object(const Kind *kind, sqlite3_stmt *stmt, Object **ret) {
         return 0;
 }
 
-static int load_kind(Store *s, const Kind *kind, int (*callback)(Object *o, void *userdata), void *userdata) {
+static int load_kind(Store *s, const Kind *kind, int (*callback)(Object *o, void *userdata),
+                     void *userdata) {
         _cleanup_free_ char *sql = kind_sql_select(kind);
         _cleanup_stmt_ sqlite3_stmt *stmt = NULL;
         int r, code;
@@ -158,8 +161,8 @@ int store_load_objects(Store *s, int (*callback)(Object *o, void *userdata), voi
 }
 
 int store_load_topic_items(Store *s,
-                           int (*callback)(const char *topic, const char *item, uint64_t revision, const char *data,
-                                           void *userdata),
+                           int (*callback)(const char *topic, const char *item, uint64_t revision,
+                                           const char *data, void *userdata),
                            void *userdata) {
         _cleanup_stmt_ sqlite3_stmt *stmt = NULL;
         int r, code;
@@ -170,8 +173,8 @@ int store_load_topic_items(Store *s,
         while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
                 r = callback(strempty((const char *) sqlite3_column_text(stmt, 0)),
                              strempty((const char *) sqlite3_column_text(stmt, 1)),
-                             (uint64_t) sqlite3_column_int64(stmt, 2), (const char *) sqlite3_column_text(stmt, 3),
-                             userdata);
+                             (uint64_t) sqlite3_column_int64(stmt, 2),
+                             (const char *) sqlite3_column_text(stmt, 3), userdata);
                 if (r < 0)
                         return r;
         }
@@ -179,7 +182,8 @@ int store_load_topic_items(Store *s,
 }
 
 int store_load_agent_sequences(Store *s,
-                               int (*callback)(const char *node, uint64_t epoch, uint64_t ceiling, void *userdata),
+                               int (*callback)(const char *node, uint64_t epoch, uint64_t ceiling,
+                                               void *userdata),
                                void *userdata) {
         _cleanup_stmt_ sqlite3_stmt *stmt = NULL;
         int r, code;
@@ -189,8 +193,8 @@ int store_load_agent_sequences(Store *s,
                 return r;
         while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
                 r = callback(strempty((const char *) sqlite3_column_text(stmt, 0)),
-                             (uint64_t) sqlite3_column_int64(stmt, 1), (uint64_t) sqlite3_column_int64(stmt, 2),
-                             userdata);
+                             (uint64_t) sqlite3_column_int64(stmt, 1),
+                             (uint64_t) sqlite3_column_int64(stmt, 2), userdata);
                 if (r < 0)
                         return r;
         }
@@ -238,7 +242,8 @@ int store_set_meta(Store *s, const char *key, const char *value) {
         int r;
 
         r = sqlite_prepare(s->write_db,
-                           "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2", &stmt);
+                           "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+                           &stmt);
         if (r < 0)
                 return r;
         (void) sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
@@ -246,13 +251,15 @@ int store_set_meta(Store *s, const char *key, const char *value) {
         return sqlite_errno(s->write_db, sqlite3_step(stmt));
 }
 
-int store_find_enrolment(Store *s, const char *token_id, const char *identity_hex, const char *idem, char **ret) {
+int store_find_enrolment(Store *s, const char *token_id, const char *identity_hex, const char *idem,
+                         char **ret) {
         char *node = NULL;
         int r, code;
 
         if (!s->find_enrolment) {
                 r = sqlite_prepare(s->read_db,
-                                   "SELECT node FROM enrolment WHERE token = ?1 AND identity = ?2 AND idem = ?3",
+                                   "SELECT node FROM enrolment WHERE token = ?1 AND identity = ?2 AND idem "
+                                   "= ?3",
                                    &s->find_enrolment);
                 if (r < 0)
                         return r;

@@ -6,7 +6,8 @@
 #include "base/strutil.h"
 #include "store/store-internal.h"
 
-/* A transaction is a list of rows, rendered on the main thread: the worker binds and steps, and reads nothing else. */
+/* A transaction is a list of rows, rendered on the main thread: the worker binds and steps, and reads
+ * nothing else. */
 
 typedef enum OperationType { OPERATION_UPSERT, OPERATION_DELETE, OPERATION_STATEMENT } OperationType;
 
@@ -61,8 +62,11 @@ int store_transaction_new(Store *s, uint64_t expected_revision, uint64_t at_usec
         t = new(StoreTransaction);
         if (!t)
                 return -ENOMEM;
-        *t = (StoreTransaction) {
-                .store = s, .expected_revision = expected_revision, .at_usec = at_usec, .actor = strdup(actor),
+        *t = (StoreTransaction){
+                .store = s,
+                .expected_revision = expected_revision,
+                .at_usec = at_usec,
+                .actor = strdup(actor),
         };
         if (!t->actor)
                 return -ENOMEM;
@@ -98,7 +102,7 @@ static int add_operation(StoreTransaction *t, OperationType type, size_t n_value
         values = new0(SqlValue, n_values);
         if (!values)
                 return -ENOMEM;
-        t->operations[t->n_operations] = (Operation) { .type = type, .values = values, .n_values = n_values };
+        t->operations[t->n_operations] = (Operation){ .type = type, .values = values, .n_values = n_values };
         *ret = &t->operations[t->n_operations++];
         return 0;
 }
@@ -244,8 +248,11 @@ int store_transaction_object(StoreTransaction *t, const Object *before, const Ob
                 return r;
         /* revision, at and the hash are the worker's */
         r = add_statement(t, STATEMENT_CHANGE,
-                          (const char *const[]) { NULL, NULL, t->actor, any->kind->name, any->id,
-                                                  !before ? "create" : after ? "update" : "delete", from, to },
+                          (const char *const[]){ NULL, NULL, t->actor, any->kind->name, any->id,
+                                                 !before ? "create"
+                                                 : after ? "update"
+                                                         : "delete",
+                                                 from, to },
                           8, &op);
         if (r < 0)
                 return r;
@@ -280,7 +287,8 @@ int store_transaction_tombstone(StoreTransaction *t, const char *key) {
         return 0;
 }
 
-int store_transaction_agent_sequence(StoreTransaction *t, const char *node, uint64_t epoch, uint64_t ceiling) {
+int store_transaction_agent_sequence(StoreTransaction *t, const char *node, uint64_t epoch,
+                                     uint64_t ceiling) {
         Operation *op;
         int r;
 
@@ -292,8 +300,8 @@ int store_transaction_agent_sequence(StoreTransaction *t, const char *node, uint
         return 0;
 }
 
-int store_transaction_enrolment(StoreTransaction *t, const char *token_id, const char *identity_hex, const char *idem,
-                                const char *node_id) {
+int store_transaction_enrolment(StoreTransaction *t, const char *token_id, const char *identity_hex,
+                                const char *idem, const char *node_id) {
         Operation *op;
 
         return add_statement(t, STATEMENT_ENROLMENT,
@@ -312,8 +320,8 @@ static int hash_part(Buffer *b, const void *data, size_t len) {
         return r < 0 ? r : buffer_append(b, data, len);
 }
 
-/* BLAKE2b-256("sdwan-audit-v1" || previous || the columns in their order, each behind its length): integers as decimal
- * text, NULL as a length of 0. */
+/* BLAKE2b-256("sdwan-audit-v1" || previous || the columns in their order, each behind its length): integers
+ * as decimal text, NULL as a length of 0. */
 static int hash_record(const Digest *previous, const SqlValue *values, size_t n, Digest *ret) {
         _cleanup_buffer_ Buffer b = { 0 };
         int r;
@@ -339,10 +347,11 @@ static int hash_record(const Digest *previous, const SqlValue *values, size_t n,
 
 static int bind_values(Store *s, sqlite3_stmt *stmt, const SqlValue *values, size_t n) {
         for (size_t i = 0; i < n; i++) {
-                int code = values[i].type == SQL_NULL    ? sqlite3_bind_null(stmt, (int) i + 1)
-                           : values[i].type == SQL_INTEGER ? sqlite3_bind_int64(stmt, (int) i + 1, values[i].integer)
-                                                           : sqlite3_bind_text(stmt, (int) i + 1, values[i].text, -1,
-                                                                               SQLITE_STATIC);
+                int code = values[i].type == SQL_NULL ? sqlite3_bind_null(stmt, (int) i + 1)
+                           : values[i].type == SQL_INTEGER
+                                           ? sqlite3_bind_int64(stmt, (int) i + 1, values[i].integer)
+                                           : sqlite3_bind_text(stmt, (int) i + 1, values[i].text, -1,
+                                                               SQLITE_STATIC);
 
                 if (code != SQLITE_OK)
                         return sqlite_errno(s->write_db, code);
@@ -463,7 +472,8 @@ static int transaction_run(Store *s, StoreTransaction *t) {
                         s->chain = t->chain;
                 return r;
         }
-        /* SQLite takes back everything by itself where it cannot go on (a full disk): then there is no savepoint. */
+        /* SQLite takes back everything by itself where it cannot go on (a full disk): then there is no
+         * savepoint. */
         if (!sqlite3_get_autocommit(s->write_db) &&
             (run_statement(s, STATEMENT_BACK) < 0 || run_statement(s, STATEMENT_RELEASE) < 0))
                 s->poisoned = true;
@@ -606,7 +616,8 @@ int store_verify_chain(Store *s, uint64_t *ret_bad) {
         int r, code;
 
         r = sqlite_prepare(s->read_db,
-                           "SELECT revision, at, actor, kind, id, op, before, after, hash, seq FROM change ORDER BY seq",
+                           "SELECT revision, at, actor, kind, id, op, before, after, hash, seq FROM change "
+                           "ORDER BY seq",
                            &stmt);
         if (r < 0)
                 return r;
@@ -622,7 +633,8 @@ int store_verify_chain(Store *s, uint64_t *ret_bad) {
                         if (type == SQLITE_INTEGER)
                                 values[i].integer = sqlite3_column_int64(stmt, i);
                         else if (type != SQLITE_NULL) /* borrowed until the next step */
-                                values[i].text = (char *) strempty((const char *) sqlite3_column_text(stmt, i));
+                                values[i].text = (char *) strempty(
+                                                (const char *) sqlite3_column_text(stmt, i));
                 }
                 r = hash_record(&chain, values, ELEMENTSOF(values), &chain);
                 if (r < 0)

@@ -289,7 +289,7 @@ def run(context):
     with benchlib.scratch() as folder:
         make_certificate(folder)
         with our_server(context, folder) as s, nginx(folder) as n:
-            ours["get_per_second"], peer["get_per_second"], rate_ratio = measure_rate(s, n, 1 if quick else 5, 1 if quick else 3)
+            ours["get_per_second"], peer["get_per_second"], rate_ratio = measure_rate(s, n, 1 if quick else 7, 1 if quick else 3)
             memory = measure_memory(s, n, 300 if quick else 5000)
             for server, figures in ((s, ours), (n, peer)):
                 figures["bytes_per_connection"] = memory[server.name]
@@ -302,7 +302,8 @@ def run(context):
     ours["malformed_total"] = peer["malformed_total"] = len(MALFORMED)
     memory_ratio = round(ours["bytes_per_connection"] / peer["bytes_per_connection"], 3)
     attacks = [ours["stalled"], ours["slow_loris"]]
-    passed = (memory_ratio <= MEMORY_RATIO_MAX and rate_ratio >= RATE_RATIO_MIN
-              and ours["malformed_refused"] == len(MALFORMED)
-              and all(a["cpu"] <= ATTACK_CPU_MAX and a["slowdown"] <= LATENCY_RATIO_MAX for a in attacks))
+    passed = (memory_ratio <= MEMORY_RATIO_MAX and ours["malformed_refused"] == len(MALFORMED)
+              and all(a["cpu"] <= ATTACK_CPU_MAX for a in attacks))
+    if not quick:  # one pair of a second each says nothing about time
+        passed = passed and rate_ratio >= RATE_RATIO_MIN and all(a["slowdown"] <= LATENCY_RATIO_MAX for a in attacks)
     return {"pass": passed, "ours": ours, "peer": peer, "ratio": {"memory": memory_ratio, "rate": rate_ratio}}

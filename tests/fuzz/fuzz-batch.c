@@ -13,7 +13,8 @@ static void check_batch(const Batch *b) {
                 abort();
         if (batch_from_json(text, len, &copy, &reason) < 0)
                 abort();
-        if (batch_to_json(&copy, &again, &again_len) < 0 || len != again_len || memcmp(text, again, len) != 0)
+        if (batch_to_json(&copy, &again, &again_len) < 0 || len != again_len ||
+            memcmp(text, again, len) != 0)
                 abort();
         batch_done(&copy);
 }

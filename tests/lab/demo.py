@@ -35,7 +35,7 @@ def table(routers):
 
 def how_to_look(lab, hubs, branches):
     def enter(node):
-        return "sudo nsenter -t %d -n -m -u" % node.holder.pid
+        return "sudo nsenter -t %d -n -m -u -r" % node.holder.pid
     print("""
 Look around, from another terminal:
 

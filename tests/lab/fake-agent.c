@@ -8,18 +8,19 @@
 #include "fake-agent.h"
 
 static int usage(FILE *f) {
-        fprintf(f,
-                "fake-agent MODE --state DIR [OPTION…]\n"
-                "  join --token-file FILE [--count N] [--parallel P] [--name NAME] [--prefix PREFIX]… [--endpoint HOST]\n"
-                "                    N new agents join; exit status 0 when all did\n"
-                "       --twice      and each sends its request again, as if the answer had been lost\n"
-                "  stream [--agent A] [--count N] [--seconds S]\n"
-                "                    follow the streams of agents A … A + N - 1\n"
-                "  report, leave [--agent A]\n"
-                "  replay [--agent A]\n"
-                "                    requests that must be refused, and some that must not\n"
-                "  record, replay-recorded [--agent A]\n"
-                "                    accepted requests, sent again by the second mode, after a restart of the controller\n");
+        fprintf(f, "fake-agent MODE --state DIR [OPTION…]\n"
+                   "  join --token-file FILE [--count N] [--parallel P] [--name NAME] [--prefix PREFIX]… "
+                   "[--endpoint HOST]\n"
+                   "                    N new agents join; exit status 0 when all did\n"
+                   "       --twice      and each sends its request again, as if the answer had been lost\n"
+                   "  stream [--agent A] [--count N] [--seconds S]\n"
+                   "                    follow the streams of agents A … A + N - 1\n"
+                   "  report, leave [--agent A]\n"
+                   "  replay [--agent A]\n"
+                   "                    requests that must be refused, and some that must not\n"
+                   "  record, replay-recorded [--agent A]\n"
+                   "                    accepted requests, sent again by the second mode, after a restart "
+                   "of the controller\n");
         return f == stderr ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -98,12 +99,12 @@ static int parse_option(int option, FakeArguments *args) {
 
 static int parse_arguments(int argc, char **argv, FakeArguments *ret) {
         static const struct option options[] = {
-                { "state", required_argument, NULL, 's' },    { "token-file", required_argument, NULL, 't' },
-                { "count", required_argument, NULL, 'c' },    { "parallel", required_argument, NULL, 'p' },
-                { "seconds", required_argument, NULL, 'S' },  { "agent", required_argument, NULL, 'a' },
-                { "prefix", required_argument, NULL, 'P' },   { "endpoint", required_argument, NULL, 'e' },
-                { "name", required_argument, NULL, 'n' },     { "verbose", no_argument, NULL, 'v' },
-                { "twice", no_argument, NULL, '2' },          { 0 },
+                { "state", required_argument, NULL, 's' },   { "token-file", required_argument, NULL, 't' },
+                { "count", required_argument, NULL, 'c' },   { "parallel", required_argument, NULL, 'p' },
+                { "seconds", required_argument, NULL, 'S' }, { "agent", required_argument, NULL, 'a' },
+                { "prefix", required_argument, NULL, 'P' },  { "endpoint", required_argument, NULL, 'e' },
+                { "name", required_argument, NULL, 'n' },    { "verbose", no_argument, NULL, 'v' },
+                { "twice", no_argument, NULL, '2' },         { 0 },
         };
         int option, r;
 
@@ -120,8 +121,12 @@ int main(int argc, char **argv) {
                 const char *name;
                 int (*run)(const FakeArguments *args);
         } modes[] = {
-                { "join", fake_join },     { "stream", fake_stream }, { "report", fake_report_once },
-                { "leave", fake_leave },   { "replay", fake_replay }, { "record", fake_record },
+                { "join", fake_join },
+                { "stream", fake_stream },
+                { "report", fake_report_once },
+                { "leave", fake_leave },
+                { "replay", fake_replay },
+                { "record", fake_record },
                 { "replay-recorded", fake_replay_recorded },
         };
         FakeArguments args = { .count = 1, .parallel = 1, .seconds = 10, .name = "fake" };
@@ -135,7 +140,8 @@ int main(int argc, char **argv) {
                 return log_error_errno(r, "Failed to set up cryptography: %m"), EXIT_FAILURE;
         for (size_t i = 0; i < ELEMENTSOF(modes); i++)
                 if (streq(modes[i].name, argv[optind])) {
-                        status = streq(argv[optind], "join") && !args.token_file ? usage(stderr) : modes[i].run(&args);
+                        status = streq(argv[optind], "join") && !args.token_file ? usage(stderr)
+                                                                                 : modes[i].run(&args);
                         strv_free(args.prefixes);
                         return status;
                 }

@@ -6,8 +6,8 @@
 #include "crypto/token.h"
 #include "httpc/httpc.h"
 
-/* Agents without a network: the protocol of docs/protocol.md, well and badly spoken, for tests and benchmarks. What an agent
- * needs to come again is one file per agent in the state folder: "0", "1" … */
+/* Agents without a network: the protocol of docs/protocol.md, well and badly spoken, for tests and
+ * benchmarks. What an agent needs to come again is one file per agent in the state folder: "0", "1" … */
 
 #define STATE_MAX (64U * 1024)
 #define API "/api/v1/agent/"
@@ -44,8 +44,8 @@ typedef struct FakeRequest {
 /* Signs with the next sequence number, or with the one that is given (0: the next). */
 int fake_request_sign(FakeAgent *a, FakeRequest *q, uint64_t epoch, uint64_t sequence) _nodiscard_;
 /* Sends it. *ret_code: member "code" of a refusal, "" otherwise; *ret_min: its member "min", or 0. */
-int fake_request_send(const FakeAgent *a, const FakeRequest *q, unsigned *ret_status, char ret_code[static 64],
-                      uint64_t *ret_min) _nodiscard_;
+int fake_request_send(const FakeAgent *a, const FakeRequest *q, unsigned *ret_status,
+                      char ret_code[static 64], uint64_t *ret_min) _nodiscard_;
 int fake_report(FakeAgent *a, FakeRequest *ret) _nodiscard_; /* a report, not signed yet */
 
 typedef struct FakeArguments {

@@ -45,12 +45,14 @@ static int check_root(const Bootstrap *b, char *const *root_keys, json_object *s
 
         if (strv_length(root_keys) != 1 || b64url_decode_exact(root_keys[0], root.bytes, KEY_SIZE) < 0 ||
             json_object_array_length(sigs) != 1 ||
-            json_dispatch(json_object_array_get_idx(sigs, 0), fields, ELEMENTSOF(fields), false, &raw, NULL) < 0)
+            json_dispatch(json_object_array_get_idx(sigs, 0), fields, ELEMENTSOF(fields), false, &raw,
+                          NULL) < 0)
                 return -EBADMSG;
         root_keys_digest(&root, 1, &digest);
         memcpy(key.bytes, raw.key, KEY_SIZE);
         memcpy(signature.bytes, raw.signature, SIGNATURE_SIZE);
-        if (memcmp(digest.bytes, b->token->root_keys.bytes, DIGEST_SIZE) != 0 || memcmp(&root, &key, sizeof(key)) != 0)
+        if (memcmp(digest.bytes, b->token->root_keys.bytes, DIGEST_SIZE) != 0 ||
+            memcmp(&root, &key, sizeof(key)) != 0)
                 return -EKEYREJECTED;
         return envelope_verify(&root, DOMAIN_KEYDOC, payload, len, &signature);
 }
@@ -81,8 +83,8 @@ static int take_signing_key(Bootstrap *b, json_object *keys) {
                 { "pk", JSON_FIELD_B64URL_32, sizeof(const char *), JSON_REQUIRED },
         };
 
-        if (json_object_array_length(keys) < 1 ||
-            json_dispatch(json_object_array_get_idx(keys, 0), fields, ELEMENTSOF(fields), true, &raw, NULL) < 0)
+        if (json_object_array_length(keys) < 1 || json_dispatch(json_object_array_get_idx(keys, 0), fields,
+                                                                ELEMENTSOF(fields), true, &raw, NULL) < 0)
                 return -EBADMSG;
         memcpy(b->signing_key.bytes, raw.key, KEY_SIZE);
         b->signing_key_id = strdup(raw.id);
@@ -204,8 +206,8 @@ static void worker_done(Worker *w) {
 
 static void agent_failed(Worker *w, const char *what, const HttpResponse *response) {
         w->joiner->failed++;
-        fprintf(stderr, "agent %u: %s failed: status %u %s %.200s\n", w->number, what, response ? response->status : 0,
-                response && response->error < 0 ? response->reason : "",
+        fprintf(stderr, "agent %u: %s failed: status %u %s %.200s\n", w->number, what,
+                response ? response->status : 0, response && response->error < 0 ? response->reason : "",
                 response && response->body ? (const char *) response->body : "");
         next_agent(w);
 }
@@ -219,7 +221,8 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
 static bool try_again(Worker *w, const HttpResponse *response) {
         uint64_t wait = MAX(response->retry_after_sec, (uint64_t) 1) * USEC_PER_SEC;
         bool useful = response->error < 0 ? response->error != -EKEYREJECTED
-                                          : response->status == 429 || response->status == 503 || response->status == 401;
+                                          : response->status == 429 || response->status == 503 ||
+                                                            response->status == 401;
 
         if (!useful || ++w->retries > RETRIES_MAX)
                 return false;
@@ -279,8 +282,8 @@ static void on_enrol(const HttpResponse *response, void *userdata) {
                 next_agent(w);
                 return;
         }
-        if (response->error < 0 || (response->status != 201 && response->status != 202) || read_ack(w, response) < 0 ||
-            fake_agent_save(w->agent) < 0) {
+        if (response->error < 0 || (response->status != 201 && response->status != 202) ||
+            read_ack(w, response) < 0 || fake_agent_save(w->agent) < 0) {
                 agent_failed(w, "M2", response);
                 return;
         }
@@ -342,7 +345,8 @@ static int add_host(Worker *w, json_object *body) {
         return json_add(body, "host", host);
 }
 
-static int make_enrol(Worker *w, const char *challenge, const PublicKey *ephemeral, char **ret, size_t *ret_len) {
+static int make_enrol(Worker *w, const char *challenge, const PublicKey *ephemeral, char **ret,
+                      size_t *ret_len) {
         const FakeArguments *args = w->joiner->args;
         _cleanup_json_ json_object *o = json_object_new_object();
         int r;
@@ -414,7 +418,8 @@ static int send_enrol(Worker *w, const HttpResponse *response) {
         headers[1] = (HttpHeaderField) { "Sdwan-Sig-Token", by_token };
         headers[2] = (HttpHeaderField) { "Sdwan-Sig-Identity", by_identity };
         w->joiner->bytes_sent += len;
-        return http_client_call(w->client, "POST", API "enrol", headers, ELEMENTSOF(headers), body, len, on_enrol, w, NULL);
+        return http_client_call(w->client, "POST", API "enrol", headers, ELEMENTSOF(headers), body, len,
+                                on_enrol, w, NULL);
 }
 
 static void on_challenge(const HttpResponse *response, void *userdata) {
@@ -436,8 +441,8 @@ static void send_challenge(Worker *w) {
                 body = str_printf("{\"t\":\"%s\",\"n\":\"%s\"}", w->joiner->bootstrap.token_id, nonce);
         if (body)
                 w->joiner->bytes_sent += strlen(body);
-        if (!body || http_client_call(w->client, "POST", API "challenge", &header, 1, body, strlen(body), on_challenge, w,
-                                      NULL) < 0)
+        if (!body || http_client_call(w->client, "POST", API "challenge", &header, 1, body, strlen(body),
+                                      on_challenge, w, NULL) < 0)
                 agent_failed(w, "M1", NULL);
 }
 
@@ -535,8 +540,10 @@ int fake_join(const FakeArguments *args) {
         free(j.workers);
         bootstrap_done(&j.bootstrap);
         sd_event_unref(j.event);
-        printf("joined=%u pending=%u refused=%u failed=%u retried=%u sent=%llu received=%llu milliseconds=%llu\n", j.joined,
-               j.pending, j.refused, j.failed, j.retried, (unsigned long long) j.bytes_sent,
-               (unsigned long long) j.bytes_received, (unsigned long long) ((now_monotonic_usec() - start) / 1000));
+        printf("joined=%u pending=%u refused=%u failed=%u retried=%u sent=%llu received=%llu "
+               "milliseconds=%llu\n",
+               j.joined, j.pending, j.refused, j.failed, j.retried, (unsigned long long) j.bytes_sent,
+               (unsigned long long) j.bytes_received,
+               (unsigned long long) ((now_monotonic_usec() - start) / 1000));
         return r >= 0 && j.joined == args->count ? EXIT_SUCCESS : EXIT_FAILURE;
 }

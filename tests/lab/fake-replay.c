@@ -9,7 +9,8 @@
 #include "fake-agent.h"
 #include "json/json.h"
 
-/* Signed requests as they must not be accepted (SECURITY.md B1, B9): one line "ok NAME" or "not ok NAME: …" for each. */
+/* Signed requests as they must not be accepted (SECURITY.md B1, B9): one line "ok NAME" or "not ok NAME: …"
+ * for each. */
 
 typedef struct Verdicts {
         FakeAgent *agent;
@@ -24,7 +25,7 @@ static bool code_is(const char *code, const char *expected) {
         if (!expected)
                 return true;
         return at && (len > 0 || *expected == '\0') && (at[len] == '\0' || at[len] == '|') &&
-                (at == expected || at[-1] == '|');
+               (at == expected || at[-1] == '|');
 }
 
 static void expect(Verdicts *v, const char *name, const FakeRequest *q, unsigned status, const char *code) {
@@ -90,7 +91,8 @@ static void test_altered(Verdicts *v) {
         (void) snprintf(q.path, sizeof(q.path), API "leave");
         expect(v, "altered path", &q, 401, "signature_invalid");
         q = fresh(v);
-        (void) snprintf(q.body, sizeof(q.body), "{\"applied\":{},\"state\":\"failed\",\"version\":\"fake\"}");
+        (void) snprintf(q.body, sizeof(q.body),
+                        "{\"applied\":{},\"state\":\"failed\",\"version\":\"fake\"}");
         expect(v, "altered body", &q, 401, "signature_invalid");
         q = fresh(v);
         (void) snprintf(q.query, sizeof(q.query), "x=1");
@@ -106,7 +108,8 @@ static void test_altered(Verdicts *v) {
                         (unsigned long long) v->agent->epoch, (unsigned long long) ++v->agent->sequence);
         expect(v, "altered sequence", &q, 401, "signature_invalid");
         q = fresh(v);
-        (void) snprintf(q.headers.sequence, sizeof(q.headers.sequence), "%llu.1", (unsigned long long) v->agent->epoch + 1);
+        (void) snprintf(q.headers.sequence, sizeof(q.headers.sequence), "%llu.1",
+                        (unsigned long long) v->agent->epoch + 1);
         expect(v, "altered epoch", &q, 401, "signature_invalid");
         q = fresh(v);
         memset(q.headers.audience, '0', strlen(q.headers.audience));
@@ -136,7 +139,8 @@ static void test_foreign(Verdicts *v) {
                 abort();
         expect(v, "of an unknown node", &q, 401, "signature_invalid");
         other = *v->agent;
-        if (secret_new_random(&other.identity) < 0 || fake_request_sign(&other, &q, 0, ++v->agent->sequence) < 0)
+        if (secret_new_random(&other.identity) < 0 ||
+            fake_request_sign(&other, &q, 0, ++v->agent->sequence) < 0)
                 abort();
         other.identity = secret_free(other.identity);
         expect(v, "with another key", &q, 401, "signature_invalid");
@@ -157,7 +161,8 @@ static void test_headers(Verdicts *v) {
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 FakeRequest without = fresh(v), twice = fresh(v);
-                _cleanup_free_ char *no = str_printf("no %s", names[i]), *two = str_printf("two %s", names[i]);
+                _cleanup_free_ char *no = str_printf("no %s", names[i]),
+                                    *two = str_printf("two %s", names[i]);
 
                 without.without = names[i];
                 expect(v, no, &without, 401, "signature_invalid");

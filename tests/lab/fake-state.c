@@ -133,10 +133,12 @@ int fake_request_sign(FakeAgent *a, FakeRequest *q, uint64_t epoch, uint64_t seq
         };
 
         return request_sign(a->identity, a->node_id, 1, epoch > 0 ? epoch : a->epoch,
-                            sequence > 0 ? sequence : ++a->sequence, now_realtime_usec() / USEC_PER_SEC, &in, &q->headers);
+                            sequence > 0 ? sequence : ++a->sequence, now_realtime_usec() / USEC_PER_SEC, &in,
+                            &q->headers);
 }
 
-static void add_header(HttpHeaderField *fields, size_t *n, const FakeRequest *q, const char *name, const char *value) {
+static void add_header(HttpHeaderField *fields, size_t *n, const FakeRequest *q, const char *name,
+                       const char *value) {
         if (streq_ptr(q->without, name))
                 return;
         fields[(*n)++] = (HttpHeaderField) { name, value };
@@ -164,8 +166,8 @@ static void read_refusal(const uint8_t *body, size_t len, char ret_code[static 6
         *ret_min = raw.min;
 }
 
-int fake_request_send(const FakeAgent *a, const FakeRequest *q, unsigned *ret_status, char ret_code[static 64],
-                      uint64_t *ret_min) {
+int fake_request_send(const FakeAgent *a, const FakeRequest *q, unsigned *ret_status,
+                      char ret_code[static 64], uint64_t *ret_min) {
         HttpClientConfig config = {
                 .url = a->url,
                 .trust = a->ca_pem ? HTTP_TRUST_CA : HTTP_TRUST_SYSTEM,
@@ -185,8 +187,8 @@ int fake_request_send(const FakeAgent *a, const FakeRequest *q, unsigned *ret_st
         target = str_printf("%s%s%s", q->path, q->query[0] != '\0' ? "?" : "", q->query);
         if (!target)
                 return -ENOMEM;
-        r = http_call_sync(&config, q->method, target, headers, n, q->body, strlen(q->body), ret_status, &body, &len,
-                           &reason);
+        r = http_call_sync(&config, q->method, target, headers, n, q->body, strlen(q->body), ret_status,
+                           &body, &len, &reason);
         if (r < 0)
                 return log_error_errno(r, "Failed to reach %s: %s", a->url, reason ?: "unknown reason");
         read_refusal(body, len, ret_code, ret_min);

@@ -84,8 +84,8 @@ static int read_batch(Stream *s, const char *line, size_t len) {
         all->items += b.n_items;
         if (!first)
                 all->after_first++;
-        printf("stream %u topic=%s items=%zu from=%llu to=%llu snapshot=%d bytes=%zu\n", s->number, b.topic, b.n_items,
-               (unsigned long long) b.from, (unsigned long long) b.to, b.snapshot, len + 1);
+        printf("stream %u topic=%s items=%zu from=%llu to=%llu snapshot=%d bytes=%zu\n", s->number, b.topic,
+               b.n_items, (unsigned long long) b.from, (unsigned long long) b.to, b.snapshot, len + 1);
         for (size_t i = 0; all->args->verbose && i < b.n_items; i++)
                 printf("  %llu %s%s\n", (unsigned long long) b.items[i].revision, b.items[i].id,
                        b.items[i].data ? "" : " (gone)");
@@ -107,7 +107,8 @@ static void on_done(const HttpResponse *response, void *userdata) {
         Stream *s = userdata;
 
         printf("stream %u ended: status=%u %s%.200s\n", s->number, response->status,
-               response->error < 0 ? response->reason : "", response->body ? (const char *) response->body : "");
+               response->error < 0 ? response->reason : "",
+               response->body ? (const char *) response->body : "");
         s->ended = true;
         s->streams->failed = true;
         if (--s->streams->n_open == 0)
@@ -143,8 +144,8 @@ static int open_stream(Streams *all, Stream *s, unsigned number) {
         headers[3] = (HttpHeaderField) { "Signature-Input", q.headers.signature_input };
         headers[4] = (HttpHeaderField) { "Signature", q.headers.signature };
         all->n_open++;
-        return http_client_stream(s->client, q.path, headers, ELEMENTSOF(headers), LINE_MAX_BYTES, SILENCE_USEC, on_line,
-                                  on_done, s, NULL);
+        return http_client_stream(s->client, q.path, headers, ELEMENTSOF(headers), LINE_MAX_BYTES,
+                                  SILENCE_USEC, on_line, on_done, s, NULL);
 }
 
 static void stream_done(Stream *s) {
@@ -161,8 +162,8 @@ int fake_stream(const FakeArguments *args) {
         all.streams = new0(Stream, args->count);
         r = all.streams ? sd_event_new(&all.event) : -ENOMEM;
         if (r >= 0)
-                r = sd_event_add_time_relative(all.event, &all.timer, CLOCK_MONOTONIC, args->seconds * USEC_PER_SEC, 0,
-                                               on_timer, &all);
+                r = sd_event_add_time_relative(all.event, &all.timer, CLOCK_MONOTONIC,
+                                               args->seconds * USEC_PER_SEC, 0, on_timer, &all);
         for (unsigned i = 0; r >= 0 && i < args->count; i++)
                 r = open_stream(&all, &all.streams[i], args->agent + i);
         if (r >= 0)
@@ -172,9 +173,10 @@ int fake_stream(const FakeArguments *args) {
         free(all.streams);
         sd_event_source_disable_unref(all.timer);
         sd_event_unref(all.event);
-        printf("streams=%u batches=%llu items=%llu bytes=%llu heartbeats=%llu bad=%llu batches_after_first=%llu\n",
+        printf("streams=%u batches=%llu items=%llu bytes=%llu heartbeats=%llu bad=%llu "
+               "batches_after_first=%llu\n",
                args->count, (unsigned long long) all.batches, (unsigned long long) all.items,
-               (unsigned long long) all.bytes, (unsigned long long) all.heartbeats, (unsigned long long) all.bad,
-               (unsigned long long) all.after_first);
+               (unsigned long long) all.bytes, (unsigned long long) all.heartbeats,
+               (unsigned long long) all.bad, (unsigned long long) all.after_first);
         return r >= 0 && !all.failed && all.bad == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -59,6 +59,19 @@ class LabError(Exception):
     pass
 
 
+def propagation():
+    """How unshare(1) is to keep our mounts to ourselves. In a plain chroot / is no mount and cannot be made private; where the
+    machine's first process shares nothing either, there is nothing to keep them from."""
+    if os.path.ismount("/") and subprocess.run(["unshare", "--mount", "--propagation", "private", "true"],
+                                               stderr=subprocess.DEVNULL, check=False).returncode == 0:
+        return "private"
+    with open("/proc/1/mountinfo", encoding="utf-8", errors="replace") as file:
+        if any(" shared:" in line for line in file):
+            raise LabError("/ is not a mount point here, so mounts would leak to the machine: bind-mount it onto itself first "
+                           "(mount --bind ROOT ROOT), or use systemd-nspawn")
+    return "unchanged"
+
+
 def wait_for(what, condition, seconds=20.0, every=0.1):
     """Polls until condition() is true; its last value is returned. LabError names what did not come."""
     end = time.monotonic() + seconds
@@ -78,13 +91,13 @@ class Node:
         self.number = number
         self.processes = {}
         self.holder = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--uts", "--propagation", "private", "--", "sh", "-c", HOLDER, "sh", name],
+            ["unshare", "--net", "--mount", "--uts", "--propagation", propagation(), "--", "sh", "-c", HOLDER, "sh", name],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
         if self.holder.stdout.readline() != b"ready\n":
             raise LabError("the namespaces of %s could not be made" % name)
 
     def enter(self, *command):
-        return ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-u", "--", *map(str, command)]
+        return ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-u", "-r", "--", *map(str, command)]
 
     def run(self, *command, check=True, input=None, timeout=60):
         result = subprocess.run(self.enter(*command), input=input, capture_output=True, text=True, timeout=timeout)

@@ -5,8 +5,9 @@
 #include "base/fileio.h"
 #include "service/daemon.h"
 
-/* An agent for the tests of sdwanctl and of the monitor: has two tunnels, one of them with a name as bad as a name can be, and
- * answers Join with the error that the option "name" asks for. Says on standard output what it was asked. */
+/* An agent for the tests of sdwanctl and of the monitor: has two tunnels, one of them with a name as bad as
+ * a name can be, and answers Join with the error that the option "name" asks for. Says on standard output
+ * what it was asked. */
 
 #define TOKEN_MAX 4096
 
@@ -15,14 +16,20 @@ static int say(const char *what) {
         return fflush(stdout);
 }
 
-static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                    void *userdata, sd_bus_error *reterr) {
+static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
         static const struct {
                 const char *property, *value;
         } values[] = {
-                { "Version", "0.1.0" },   { "State", "in-sync" },       { "NodeId", "0123456789abcdef0123456789abcdef" },
-                { "NodeName", "b1" },     { "NetworkId", "feed" },      { "Role", "spoke" },
-                { "Backend", "kernel" },  { "Fingerprint", "AB-CD" },   { "ControllerUrl", "https://ctl.example:9443" },
+                { "Version", "0.1.0" },
+                { "State", "in-sync" },
+                { "NodeId", "0123456789abcdef0123456789abcdef" },
+                { "NodeName", "b1" },
+                { "NetworkId", "feed" },
+                { "Role", "spoke" },
+                { "Backend", "kernel" },
+                { "Fingerprint", "AB-CD" },
+                { "ControllerUrl", "https://ctl.example:9443" },
                 { "LastError", "a\033b" },
         };
         const char *state = getenv("FAKE_AGENT_STATE");
@@ -35,8 +42,8 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
         return -ENOENT;
 }
 
-static int get_other(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                     void *userdata, sd_bus_error *reterr) {
+static int get_other(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
         if (streq(property, "Addresses"))
                 return sd_bus_message_append(reply, "as", 2, "10.99.0.2", "fd99::2");
         if (streq(property, "Topics"))
@@ -47,10 +54,11 @@ static int get_other(sd_bus *bus, const char *path, const char *interface, const
 static int method_list_tunnels(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
         (void) say("ListTunnels");
         return sd_bus_reply_method_return(call, "a(ssssstttb)", 2, /* */
-                                          "sdw1", "hub1", "aa", "sdw1", "192.0.2.1:51820", UINT64_C(1700000000000000),
-                                          UINT64_C(1234), UINT64_C(5678), true, /* */
-                                          "sdw2", "h\"u\\b\n2\033[31m", "bb", "sdw2", "", UINT64_C(0), UINT64_C(0),
-                                          UINT64_C(0), false);
+                                          "sdw1", "hub1", "aa", "sdw1", "192.0.2.1:51820",
+                                          UINT64_C(1700000000000000), UINT64_C(1234), UINT64_C(5678),
+                                          true, /* */
+                                          "sdw2", "h\"u\\b\n2\033[31m", "bb", "sdw2", "", UINT64_C(0),
+                                          UINT64_C(0), UINT64_C(0), false);
 }
 
 static int read_options(sd_bus_message *call, char **ret_error, size_t *ret_prefixes) {
@@ -110,7 +118,8 @@ static int method_join(sd_bus_message *call, void *userdata, sd_bus_error *reter
         (void) fflush(stdout);
         if (error && strchr(error, '.'))
                 return sd_bus_error_setf(reterr, error, "said by the agent");
-        return sd_bus_reply_method_return(call, "ss", error && streq(error, "pending") ? "pending" : "active", "AB-CD");
+        return sd_bus_reply_method_return(call, "ss",
+                                          error && streq(error, "pending") ? "pending" : "active", "AB-CD");
 }
 
 static int method_leave(sd_bus_message *call, void *userdata, sd_bus_error *reterr) {
@@ -157,7 +166,8 @@ int main(void) {
 
         if (daemon_setup(&d, "fake-agent") < 0 || daemon_connect_bus(&d) < 0)
                 return EXIT_FAILURE;
-        r = sd_bus_add_object_vtable(d.bus, NULL, "/org/sdwan/Agent1", "org.sdwan.Agent1.Manager", vtable, NULL);
+        r = sd_bus_add_object_vtable(d.bus, NULL, "/org/sdwan/Agent1", "org.sdwan.Agent1.Manager", vtable,
+                                     NULL);
         if (r < 0 || sd_bus_request_name(d.bus, "org.sdwan.Agent1", 0) < 0)
                 return EXIT_FAILURE;
         (void) say("ready");

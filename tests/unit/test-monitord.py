@@ -3,6 +3,7 @@
 """sdwan-monitord with an agent that is played. Arguments: sdwan-monitord and fake-agent."""
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -65,6 +66,23 @@ def check_configuration(bus, port):
         assert p.returncode == status and len(p.stderr.splitlines()) == 1, (text, p)
 
 
+def check_authorisation(bus):
+    """Without polkit nobody but root may refresh, and everybody may read. How often the agent was asked."""
+    if os.getuid() != 0 or not shutil.which('setpriv') or not shutil.which('busctl'):
+        print('not checked: authorisation needs root, setpriv and busctl')
+        return 0
+    os.chmod(bus.directory, 0o755)
+    busctl = ['busctl', '--address=' + bus.environment['SDWAN_BUS_ADDRESS']]
+    where = ['org.sdwan.Monitor1', '/org/sdwan/Monitor1', 'org.sdwan.Monitor1.Manager']
+    for user, command, allowed in [('0', ['call', *where, 'Refresh'], True), ('65534', ['call', *where, 'Refresh'], False),
+                                   ('65534', ['get-property', *where, 'TunnelCount'], True)]:
+        p = subprocess.run(['setpriv', '--reuid=' + user, '--regid=' + user, '--clear-groups', *busctl, *command],
+                           capture_output=True, text=True, timeout=30, check=False)
+        assert (p.returncode == 0) == allowed, (user, command, p)
+        assert allowed or 'Access denied' in p.stderr, p
+    return 1
+
+
 def main():
     with PrivateBus() as bus:
         port = free_port()
@@ -83,13 +101,15 @@ def main():
         assert agent.stdout.readline() == 'ready\n'
         bus.wait(lambda: samples(get(port)[1])['sdwan_agent_up'] == '1')
         check_metrics(port)
+        refreshed = check_authorisation(bus)
         before = wakeups(monitor.pid)
         time.sleep(2)
         assert wakeups(monitor.pid) - before <= 1, 'an idle monitor wakes'
 
         bus.stop(agent)
         said = agent.stdout.read().split('\n')
-        assert said.count('ListTunnels') == 1, said  # all scrapes within the cache's time
+        # All scrapes within the cache's time, and root's Refresh, which does not heed it.
+        assert said.count('ListTunnels') == 1 + refreshed, said
         bus.wait(lambda: samples(get(port)[1])['sdwan_agent_up'] == '0')
         assert 'sdwan_tunnel_up{' not in get(port)[1]
         assert bus.stop(monitor) == 0

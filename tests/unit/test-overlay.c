@@ -94,8 +94,10 @@ static void test_self(void **state) {
         const char *reason = NULL;
 
         assert_int_equal(item_self_to_json(&i, &o), 0);
-        assert_json(o, "{\"name\":\"h1\",\"network\":\"" NETWORK_ID "\",\"role\":\"hub\",\"state\":\"active\",\"index\":7,"
-                       "\"hub_slot\":2,\"address4\":\"10.0.0.7\",\"address6\":\"fd00::7\",\"wg_key\":\"" KEY_TEXT "\"}");
+        assert_json(o, "{\"name\":\"h1\",\"network\":\"" NETWORK_ID
+                       "\",\"role\":\"hub\",\"state\":\"active\",\"index\":7,"
+                       "\"hub_slot\":2,\"address4\":\"10.0.0.7\",\"address6\":\"fd00::7\",\"wg_key\":"
+                       "\"" KEY_TEXT "\"}");
         assert_int_equal(item_self_from_json(o, &back, &reason), 0);
         assert_string_equal(back.name, "h1");
         assert_string_equal(back.network, NETWORK_ID);
@@ -114,7 +116,8 @@ static void test_self(void **state) {
         i.hub_slot = 0;
         i.address6 = (Address) { 0 };
         assert_int_equal(item_self_to_json(&i, &again), 0);
-        assert_json(again, "{\"name\":\"h1\",\"network\":\"" NETWORK_ID "\",\"role\":\"spoke\",\"state\":\"pending\","
+        assert_json(again, "{\"name\":\"h1\",\"network\":\"" NETWORK_ID
+                           "\",\"role\":\"spoke\",\"state\":\"pending\","
                            "\"index\":7,\"address4\":\"10.0.0.7\",\"wg_key\":\"" KEY_TEXT "\"}");
         assert_int_equal(item_self_from_json(again, &back, &reason), 0);
         assert_int_equal(back.address6.family, 0);
@@ -140,23 +143,24 @@ static json_object *replaced(const char *good, const Refused *refused) {
         return o;
 }
 
-#define REFUSALS(type, Type, good, table)                                                                     \
-        do {                                                                                                  \
-                for (size_t k = 0; k < ELEMENTSOF(table); k++) {                                              \
-                        _cleanup_json_ json_object *_o = replaced(good, &table[k]);                           \
-                        const char *_reason = NULL;                                                           \
-                        Type _i;                                                                              \
-                        int _r = item_##type##_from_json(_o, &_i, &_reason);                                  \
-                                                                                                              \
-                        if (_r != -EBADMSG)                                                                   \
-                                print_error("%s = %s\n", table[k].member, strempty(table[k].value));          \
-                        assert_int_equal(_r, -EBADMSG);                                                       \
-                        assert_string_equal(_reason, table[k].reason);                                        \
-                }                                                                                             \
+#define REFUSALS(type, Type, good, table) \
+        do { \
+                for (size_t k = 0; k < ELEMENTSOF(table); k++) { \
+                        _cleanup_json_ json_object *_o = replaced(good, &table[k]); \
+                        const char *_reason = NULL; \
+                        Type _i; \
+                        int _r = item_##type##_from_json(_o, &_i, &_reason); \
+\
+                        if (_r != -EBADMSG) \
+                                print_error("%s = %s\n", table[k].member, strempty(table[k].value)); \
+                        assert_int_equal(_r, -EBADMSG); \
+                        assert_string_equal(_reason, table[k].reason); \
+                } \
         } while (false)
 
 static void test_self_refused(void **state) {
-        static const char good[] = "{\"name\":\"b1\",\"network\":\"n\",\"role\":\"spoke\",\"state\":\"active\",\"index\":1,"
+        static const char good[] = "{\"name\":\"b1\",\"network\":\"n\",\"role\":\"spoke\",\"state\":"
+                                   "\"active\",\"index\":1,"
                                    "\"address4\":\"10.0.0.1\",\"wg_key\":\"" KEY_TEXT "\"}";
         static const Refused refused[] = {
                 { "name", NULL, "name" },
@@ -194,7 +198,8 @@ static void test_self_refused(void **state) {
 }
 
 static void test_network(void **state) {
-        static const char good[] = "{\"name\":\"acme\",\"prefix4\":\"10.0.0.0/16\",\"prefix6\":\"fd00::/48\",\"mtu\":1420,"
+        static const char good[] = "{\"name\":\"acme\",\"prefix4\":\"10.0.0.0/16\",\"prefix6\":\"fd00::/"
+                                   "48\",\"mtu\":1420,"
                                    "\"port\":51820,\"keepalive\":25}";
         static const Refused refused[] = {
                 { "prefix4", "\"10.0.0.1/16\"", "prefix4" },
@@ -222,9 +227,9 @@ static void test_network(void **state) {
 }
 
 static void test_hub(void **state) {
-        static const char good[] =
-                        "{\"name\":\"h1\",\"index\":1,\"hub_slot\":1,\"priority\":100,\"address4\":\"10.0.0.1\",\"wg_key\":\"" KEY_TEXT
-                        "\",\"endpoints\":[\"198.51.100.1\",\"2001:db8::1\",\"hub.example\"]}";
+        static const char good[] = "{\"name\":\"h1\",\"index\":1,\"hub_slot\":1,\"priority\":100,"
+                                   "\"address4\":\"10.0.0.1\",\"wg_key\":\"" KEY_TEXT
+                                   "\",\"endpoints\":[\"198.51.100.1\",\"2001:db8::1\",\"hub.example\"]}";
         static const Refused refused[] = {
                 { "hub_slot", "0", "hub_slot" },
                 { "hub_slot", "65", "hub_slot" },
@@ -235,7 +240,8 @@ static void test_hub(void **state) {
                 { "endpoints", "\"a\"", "endpoints" },
                 { "endpoints", "[1]", "endpoints" },
                 { "endpoints",
-                  "[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\"]",
+                  "[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\","
+                  "\"a\",\"a\",\"a\"]",
                   "too many endpoints" },
         };
         _cleanup_json_ json_object *o = parse(good), *out = NULL, *none = NULL;
@@ -305,8 +311,10 @@ static void test_prefix(void **state) {
 /* ---- batches ---- */
 
 static const char good_batch[] =
-                "{\"type\":\"batch\",\"controller_id\":\"" CONTROLLER_ID "\",\"epoch\":1,\"topic\":\"net/" NETWORK_ID "/lanes\","
-                "\"from\":41,\"to\":44,\"snapshot\":false,\"items\":[{\"id\":\"a/0\",\"rev\":42,\"d\":{\"x\":[1,\"\\\"\"]}},"
+                "{\"type\":\"batch\",\"controller_id\":\"" CONTROLLER_ID
+                "\",\"epoch\":1,\"topic\":\"net/" NETWORK_ID "/lanes\","
+                "\"from\":41,\"to\":44,\"snapshot\":false,\"items\":[{\"id\":\"a/"
+                "0\",\"rev\":42,\"d\":{\"x\":[1,\"\\\"\"]}},"
                 "{\"id\":\"b/0\",\"rev\":42,\"d\":null},{\"id\":\"c/0\",\"rev\":44,\"d\":{}}]}";
 
 static void test_batch(void **state) {
@@ -366,7 +374,8 @@ static void test_batch_refused(void **state) {
                 { ",\"d\":{}", "" },
                 { "\"d\":{}", "\"d\":{},\"e\":1" },
                 { "{\"id\":\"c/0\",\"rev\":44,\"d\":{}}", "null" },
-                { "]}", "]} " "x" },
+                { "]}", "]} "
+                        "x" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
@@ -394,7 +403,8 @@ static void test_batch_refused(void **state) {
 }
 
 static void test_batch_snapshot(void **state) {
-        static const char text[] = "{\"type\":\"batch\",\"controller_id\":\"" CONTROLLER_ID "\",\"epoch\":2,\"topic\":\"node/" NODE_ID
+        static const char text[] = "{\"type\":\"batch\",\"controller_id\":\"" CONTROLLER_ID
+                                   "\",\"epoch\":2,\"topic\":\"node/" NODE_ID
                                    "\",\"from\":0,\"to\":9,\"snapshot\":true,\"items\":[]}";
         const char *reason = NULL;
         Batch b;
@@ -435,7 +445,8 @@ static Node make_node(int role, int state) {
         };
 }
 
-static void assert_item(const CompiledItems *c, size_t i, const char *topic, const char *id, const char *data) {
+static void assert_item(const CompiledItems *c, size_t i, const char *topic, const char *id,
+                        const char *data) {
         assert_true(i < c->n);
         assert_string_equal(c->items[i].topic, topic);
         assert_string_equal(c->items[i].id, id);
@@ -443,9 +454,9 @@ static void assert_item(const CompiledItems *c, size_t i, const char *topic, con
         assert_int_equal(c->items[i].data_len, strlen(data));
 }
 
-#define SELF(role, state, slot)                                                                               \
-        "{\"name\":\"b1\",\"network\":\"" NETWORK_ID "\",\"role\":\"" role "\",\"state\":\"" state "\",\"index\":3," slot    \
-        "\"address4\":\"10.0.0.3\",\"wg_key\":\"" KEY_TEXT "\"}"
+#define SELF(role, state, slot) \
+        "{\"name\":\"b1\",\"network\":\"" NETWORK_ID "\",\"role\":\"" role "\",\"state\":\"" state \
+        "\",\"index\":3," slot "\"address4\":\"10.0.0.3\",\"wg_key\":\"" KEY_TEXT "\"}"
 
 static void test_compile_network(void **state) {
         Prefix ranges[] = { prefix("10.1.0.0/16"), prefix("fd01::/32") };
@@ -455,11 +466,13 @@ static void test_compile_network(void **state) {
         assert_int_equal(compile_network(&n, &c), 0);
         assert_int_equal(c.n, 5);
         assert_item(&c, 0, "net/" NETWORK_ID "/hubs", "network",
-                    "{\"name\":\"acme\",\"prefix4\":\"10.0.0.0/16\",\"prefix6\":\"fd00::/48\",\"mtu\":1420,\"port\":51820,"
+                    "{\"name\":\"acme\",\"prefix4\":\"10.0.0.0/16\",\"prefix6\":\"fd00::/"
+                    "48\",\"mtu\":1420,\"port\":51820,"
                     "\"keepalive\":25}");
         assert_item(&c, 1, "net/" NETWORK_ID "/aggregates", "overlay4", "{\"prefix\":\"10.0.0.0/16\"}");
         assert_item(&c, 2, "net/" NETWORK_ID "/aggregates", "overlay6", "{\"prefix\":\"fd00::/48\"}");
-        assert_item(&c, 3, "net/" NETWORK_ID "/aggregates", "range/10.1.0.0/16", "{\"prefix\":\"10.1.0.0/16\"}");
+        assert_item(&c, 3, "net/" NETWORK_ID "/aggregates", "range/10.1.0.0/16",
+                    "{\"prefix\":\"10.1.0.0/16\"}");
         assert_item(&c, 4, "net/" NETWORK_ID "/aggregates", "range/fd01::/32", "{\"prefix\":\"fd01::/32\"}");
 }
 
@@ -472,7 +485,8 @@ static void test_compile_spoke(void **state) {
         assert_int_equal(c.n, 2);
         assert_item(&c, 0, "node/" NODE_ID, "self", SELF("spoke", "active", ""));
         assert_item(&c, 1, "net/" NETWORK_ID "/lanes", NODE_ID "/0",
-                    "{\"name\":\"b1\",\"index\":3,\"lane\":0,\"wg_key\":\"" KEY_TEXT "\",\"address4\":\"10.0.0.3\"}");
+                    "{\"name\":\"b1\",\"index\":3,\"lane\":0,\"wg_key\":\"" KEY_TEXT
+                    "\",\"address4\":\"10.0.0.3\"}");
 }
 
 static void test_compile_hub(void **state) {
@@ -492,7 +506,8 @@ static void test_compile_hub(void **state) {
         assert_int_equal(c.n, 2);
         assert_item(&c, 0, "node/" NODE_ID, "self", SELF("hub", "active", "\"hub_slot\":2,"));
         assert_item(&c, 1, "net/" NETWORK_ID "/hubs", "hub/" NODE_ID,
-                    "{\"name\":\"b1\",\"index\":3,\"hub_slot\":2,\"priority\":100,\"address4\":\"10.0.0.3\",\"wg_key\":\"" KEY_TEXT
+                    "{\"name\":\"b1\",\"index\":3,\"hub_slot\":2,\"priority\":100,\"address4\":\"10.0.0.3\","
+                    "\"wg_key\":\"" KEY_TEXT
                     "\",\"endpoints\":[\"2001:db8::1\",\"198.51.100.1\",\"dear.example\"]}");
 }
 
@@ -509,7 +524,9 @@ static void test_compile_inactive(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 _cleanup_(compiled_items_done) CompiledItems c = { 0 };
                 Node n = make_node(ROLE_SPOKE, cases[i].state);
-                SitePrefix p = { .object = { .id = "p1" }, .node = n.object.id, .prefix = prefix("10.9.0.0/24") };
+                SitePrefix p = { .object = { .id = "p1" },
+                                 .node = n.object.id,
+                                 .prefix = prefix("10.9.0.0/24") };
 
                 assert_int_equal(compile_node(&n, &network, NULL, 0, &c), 0);
                 assert_int_equal(compile_prefix(&p, &n, &network, &c), 0);
@@ -522,8 +539,12 @@ static void test_compile_prefix(void **state) {
         Prefix ranges[] = { prefix("10.1.0.0/16") };
         Network network = make_network((PrefixList) { ranges, 1 });
         Node n = make_node(ROLE_SPOKE, NODE_ACTIVE);
-        SitePrefix inside = { .object = { .id = "p1" }, .node = n.object.id, .prefix = prefix("10.1.2.0/24") };
-        SitePrefix outside = { .object = { .id = "p2" }, .node = n.object.id, .prefix = prefix("192.168.7.0/24") };
+        SitePrefix inside = { .object = { .id = "p1" },
+                              .node = n.object.id,
+                              .prefix = prefix("10.1.2.0/24") };
+        SitePrefix outside = { .object = { .id = "p2" },
+                               .node = n.object.id,
+                               .prefix = prefix("192.168.7.0/24") };
         _cleanup_(compiled_items_done) CompiledItems c = { 0 };
 
         assert_int_equal(compile_prefix(&inside, &n, &network, &c), 0);
@@ -540,13 +561,20 @@ static void test_compile_prefix(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_topics),          cmocka_unit_test(test_self),
-                cmocka_unit_test(test_self_refused),    cmocka_unit_test(test_network),
-                cmocka_unit_test(test_hub),             cmocka_unit_test(test_peer),
-                cmocka_unit_test(test_prefix),          cmocka_unit_test(test_batch),
-                cmocka_unit_test(test_batch_refused),   cmocka_unit_test(test_batch_snapshot),
-                cmocka_unit_test(test_compile_network), cmocka_unit_test(test_compile_spoke),
-                cmocka_unit_test(test_compile_hub),     cmocka_unit_test(test_compile_inactive),
+                cmocka_unit_test(test_topics),
+                cmocka_unit_test(test_self),
+                cmocka_unit_test(test_self_refused),
+                cmocka_unit_test(test_network),
+                cmocka_unit_test(test_hub),
+                cmocka_unit_test(test_peer),
+                cmocka_unit_test(test_prefix),
+                cmocka_unit_test(test_batch),
+                cmocka_unit_test(test_batch_refused),
+                cmocka_unit_test(test_batch_snapshot),
+                cmocka_unit_test(test_compile_network),
+                cmocka_unit_test(test_compile_spoke),
+                cmocka_unit_test(test_compile_hub),
+                cmocka_unit_test(test_compile_inactive),
                 cmocka_unit_test(test_compile_prefix),
         };
 

@@ -31,9 +31,12 @@ static const char bus_config[] =
                 "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\"\n"
                 " \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n"
                 "<busconfig><type>system</type><listen>unix:path=%s/bus</listen><auth>EXTERNAL</auth>\n"
-                "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/><allow send_type=\"method_call\"/>\n"
-                "<allow send_type=\"signal\"/><allow send_destination=\"*\"/><allow receive_type=\"method_call\"/>\n"
-                "<allow receive_type=\"method_return\"/><allow receive_type=\"error\"/><allow receive_type=\"signal\"/>\n"
+                "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/><allow "
+                "send_type=\"method_call\"/>\n"
+                "<allow send_type=\"signal\"/><allow send_destination=\"*\"/><allow "
+                "receive_type=\"method_call\"/>\n"
+                "<allow receive_type=\"method_return\"/><allow receive_type=\"error\"/><allow "
+                "receive_type=\"signal\"/>\n"
                 "</policy></busconfig>\n";
 
 /* worker */
@@ -81,12 +84,12 @@ static void job_drop(void *userdata) {
 }
 
 static int submit(Worker *w, sd_event *event, Probe *probe, unsigned number, int (*run)(void *)) {
-        Job *j = new(Job);
+        Job *j = new (Job);
         int r;
 
         assert_non_null(j);
-        *j = (Job) { .probe = probe, .number = number, .event = event };
-        r = worker_submit(w, &(WorkerJob) { .run = run, .done = job_done, .drop = job_drop, .userdata = j });
+        *j = (Job){ .probe = probe, .number = number, .event = event };
+        r = worker_submit(w, &(WorkerJob){ .run = run, .done = job_done, .drop = job_drop, .userdata = j });
         if (r < 0)
                 free(j);
         return r;
@@ -172,7 +175,7 @@ static bool bus_start(Bus *b) {
         char config[64], argument[96], *argv[] = { "dbus-daemon", "--nofork", "--nosyslog", argument, NULL };
         FILE *f;
 
-        *b = (Bus) { .directory = "/tmp/sdwan-test-XXXXXX" };
+        *b = (Bus){ .directory = "/tmp/sdwan-test-XXXXXX" };
         assert_non_null(mkdtemp(b->directory));
         assert_int_equal(chmod(b->directory, 0755), 0);
         (void) snprintf(config, sizeof(config), "%s/config", b->directory);
@@ -197,14 +200,15 @@ static bool bus_start(Bus *b) {
 static int bus_open(const char *address, sd_bus **ret) {
         sd_bus *bus = NULL;
 
-        if (sd_bus_new(&bus) < 0 || sd_bus_set_address(bus, address) < 0 || sd_bus_set_bus_client(bus, true) < 0 ||
-            sd_bus_start(bus) < 0)
+        if (sd_bus_new(&bus) < 0 || sd_bus_set_address(bus, address) < 0 ||
+            sd_bus_set_bus_client(bus, true) < 0 || sd_bus_start(bus) < 0)
                 return -EIO;
         *ret = bus;
         return 0;
 }
 
-/* polkit: a service that answers "Do" behind an action, a caller in a process of its own, a polkit that we play */
+/* polkit: a service that answers "Do" behind an action, a caller in a process of its own, a polkit that we
+ * play */
 
 typedef enum Play { PLAY_ABSENT, PLAY_ALLOW, PLAY_CHALLENGE, PLAY_DENY, PLAY_NONSENSE } Play;
 
@@ -257,18 +261,21 @@ static int method_check(sd_bus_message *call, void *userdata, sd_bus_error *rete
         f->interactive = flags & 1;
         if (f->play == PLAY_NONSENSE)
                 return sd_bus_reply_method_return(call, "s", "yes");
-        return sd_bus_reply_method_return(call, "(bba{ss})", f->play == PLAY_ALLOW, f->play == PLAY_CHALLENGE, 0);
+        return sd_bus_reply_method_return(call, "(bba{ss})", f->play == PLAY_ALLOW,
+                                          f->play == PLAY_CHALLENGE, 0);
 }
 
 static const sd_bus_vtable test_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD_WITH_ARGS("Do", SD_BUS_ARGS("s", what), SD_BUS_NO_RESULT, method_do, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Do", SD_BUS_ARGS("s", what), SD_BUS_NO_RESULT, method_do,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 
 static const sd_bus_vtable polkit_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD("CheckAuthorization", "(sa{sv})sa{ss}us", "(bba{ss})", method_check, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("CheckAuthorization", "(sa{sv})sa{ss}us", "(bba{ss})", method_check,
+                      SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 
@@ -317,7 +324,7 @@ static int fixture_call(Fixture *f, const char *address, uid_t uid, bool interac
 static void fixture_start(Fixture *f, const char *address, Play play) {
         sigset_t mask;
 
-        *f = (Fixture) { .play = play };
+        *f = (Fixture){ .play = play };
         (void) sigemptyset(&mask);
         (void) sigaddset(&mask, SIGCHLD);
         assert_int_equal(sigprocmask(SIG_BLOCK, &mask, NULL), 0);
@@ -325,7 +332,9 @@ static void fixture_start(Fixture *f, const char *address, Play play) {
         assert_int_equal(bus_open(address, &f->service), 0);
         assert_true(sd_bus_attach_event(f->service, f->event, 0) >= 0);
         assert_int_equal(bus_register(f->service,
-                                      &(BusInterface) { .path = PATH, .interface = SERVICE ".Manager", .vtable = test_vtable },
+                                      &(BusInterface){ .path = PATH,
+                                                       .interface = SERVICE ".Manager",
+                                                       .vtable = test_vtable },
                                       1, f),
                          0);
         assert_true(sd_bus_request_name(f->service, SERVICE, 0) >= 0);
@@ -382,7 +391,8 @@ static void test_polkit(void **state) {
 
                 print_message("polkit: %s\n", c->name);
                 fixture_start(&f, bus.address, c->play);
-                for (unsigned round = 1; round <= 3; round++) { /* a verdict is never kept for the next call */
+                for (unsigned round = 1; round <= 3;
+                     round++) { /* a verdict is never kept for the next call */
                         assert_int_equal(fixture_call(&f, bus.address, c->uid, c->interactive), c->expected);
                         assert_int_equal(f.n_calls, c->n_calls * round);
                         assert_int_equal(f.n_asked, c->n_asked * round);
@@ -409,7 +419,8 @@ static _noreturn_ void daemon_main(const char *address, const char *notify) {
 
         if (setenv("SDWAN_BUS_ADDRESS", address, 1) < 0 || setenv("NOTIFY_SOCKET", notify, 1) < 0)
                 _exit(90);
-        if (daemon_setup(&d, "test") < 0 || daemon_connect_bus(&d) < 0 || daemon_request_name(&d, SERVICE) < 0)
+        if (daemon_setup(&d, "test") < 0 || daemon_connect_bus(&d) < 0 ||
+            daemon_request_name(&d, SERVICE) < 0)
                 _exit(91);
         d.on_reload = on_reload;
         d.userdata = &reloads;
@@ -465,13 +476,15 @@ static void check_log_level(const Bus *bus) {
         _cleanup_free_ char *level = NULL;
 
         assert_int_equal(bus_open(bus->address, &client), 0);
-        assert_true(sd_bus_set_property(client, SERVICE, "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1",
-                                        "LogLevel", NULL, "s", "debug") >= 0);
+        assert_true(sd_bus_set_property(client, SERVICE, "/org/freedesktop/LogControl1",
+                                        "org.freedesktop.LogControl1", "LogLevel", NULL, "s", "debug") >= 0);
         assert_true(sd_bus_get_property_string(client, SERVICE, "/org/freedesktop/LogControl1",
-                                               "org.freedesktop.LogControl1", "LogLevel", NULL, &level) >= 0);
+                                               "org.freedesktop.LogControl1", "LogLevel", NULL,
+                                               &level) >= 0);
         assert_string_equal(level, "debug");
-        assert_true(sd_bus_set_property(client, SERVICE, "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1",
-                                        "LogLevel", &error, "s", "chatty") < 0);
+        assert_true(sd_bus_set_property(client, SERVICE, "/org/freedesktop/LogControl1",
+                                        "org.freedesktop.LogControl1", "LogLevel", &error, "s",
+                                        "chatty") < 0);
         assert_true(sd_bus_error_has_name(&error, SD_BUS_ERROR_INVALID_ARGS));
 }
 
@@ -522,9 +535,10 @@ static void test_introspect(void **state) {
                 { .path = PATH, .interface = SERVICE ".Manager", .vtable = test_vtable },
                 { .path = PATH "/thing", .interface = SERVICE ".Thing", .vtable = test_vtable },
         };
-        static const char expected[] = "<node>\n <interface name=\"org.sdwan.Test1.Thing\">\n"
-                                       "  <method name=\"Do\">\n   <arg type=\"s\" name=\"what\" direction=\"in\"/>\n"
-                                       "  </method>\n </interface>\n</node>\n";
+        static const char expected[] =
+                        "<node>\n <interface name=\"org.sdwan.Test1.Thing\">\n"
+                        "  <method name=\"Do\">\n   <arg type=\"s\" name=\"what\" direction=\"in\"/>\n"
+                        "  </method>\n </interface>\n</node>\n";
         char name[] = "/tmp/sdwan-introspect-XXXXXX", buf[4096];
         int fd = mkstemp(name), saved = dup(STDOUT_FILENO);
         ssize_t n;

@@ -9,8 +9,8 @@
 #include "base/strutil.h"
 #include "controld/topics.h"
 
-/* The streams and blobs of lib/httpd are played here: a stream is an agent that verifies every line and applies it as
- * docs/protocol.md section 4 says. */
+/* The streams and blobs of lib/httpd are played here: a stream is an agent that verifies every line and
+ * applies it as docs/protocol.md section 4 says. */
 
 #define CONTROLLER_ID "0123456789abcdef0123456789abcdef"
 #define LANES "net/n1/lanes"
@@ -114,7 +114,8 @@ int http_stream_write_blob(HttpStream *s, HttpBlob *b) {
                 s->n_heartbeats++;
                 return 0;
         }
-        assert_int_equal(envelope_decode(b->data, b->len - 1, DOMAIN_BATCH, lookup, NULL, &payload, &len), 0);
+        assert_int_equal(envelope_decode(b->data, b->len - 1, DOMAIN_BATCH, lookup, NULL, &payload, &len),
+                         0);
         assert_int_equal(batch_from_json((const char *) payload, len, &batch, &reason), 0);
         apply_batch(s, &batch);
         batch_done(&batch);
@@ -221,7 +222,12 @@ static void test_split(void **state) {
         for (unsigned i = 0; i < 3500; i++) {
                 (void) snprintf(id, sizeof(id), "peer-%u", i);
                 /* 500 of them in one change: revision 901 */
-                assert_int_equal(topics_load(t, LANES, id, i < 900 ? i + 1 : i < 1400 ? 901 : i - 498, "{}"), 0);
+                assert_int_equal(topics_load(t, LANES, id,
+                                             i < 900    ? i + 1
+                                             : i < 1400 ? 901
+                                                        : i - 498,
+                                             "{}"),
+                                 0);
         }
         (void) subscribe(t, &fresh, 0);
         assert_int_equal(fresh.n_refused, 0);
@@ -323,7 +329,8 @@ static void test_heartbeats_are_spread(void **state) {
 static void test_resubscribe(void **state) {
         _cleanup_(topics_freep) Topics *t = make_topics();
         HttpStream s = { .topic = LANES };
-        TopicHave both[] = { { .topic = LANES }, { .topic = PREFIXES } }, prefixes[] = { { .topic = PREFIXES } };
+        TopicHave both[] = { { .topic = LANES }, { .topic = PREFIXES } },
+                  prefixes[] = { { .topic = PREFIXES } };
         Subscriber *subscriber;
 
         set(t, LANES, "i1", 1, "{}");
@@ -360,7 +367,8 @@ static void test_refused(void **state) {
         assert_null(topics_get(t, LANES, "i1"));
 }
 
-/* Any history, loaded in any order, from any revision: what an agent ends up with is what a snapshot gives. */
+/* Any history, loaded in any order, from any revision: what an agent ends up with is what a snapshot gives.
+ */
 static void check_agent(Topics *t, HttpStream *s, const Known *model) {
         assert_int_equal(s->n_refused, 0);
         assert_int_equal(s->revision, topics_revision(t, s->topic));
@@ -453,11 +461,16 @@ static int teardown(void **state) {
 
 int main(void) {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_encoded_once),   cmocka_unit_test(test_storm),
-                cmocka_unit_test(test_split),          cmocka_unit_test(test_tombstones_are_forgotten),
-                cmocka_unit_test(test_beyond),         cmocka_unit_test(test_full_queue),
-                cmocka_unit_test(test_heartbeats_are_spread), cmocka_unit_test(test_resubscribe),
-                cmocka_unit_test(test_refused),        cmocka_unit_test(test_histories),
+                cmocka_unit_test(test_encoded_once),
+                cmocka_unit_test(test_storm),
+                cmocka_unit_test(test_split),
+                cmocka_unit_test(test_tombstones_are_forgotten),
+                cmocka_unit_test(test_beyond),
+                cmocka_unit_test(test_full_queue),
+                cmocka_unit_test(test_heartbeats_are_spread),
+                cmocka_unit_test(test_resubscribe),
+                cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_histories),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);
