@@ -10,7 +10,8 @@ static bool is_userspace(const Kernel *k) {
         return wg_backend(k->wg) == WG_BACKEND_USERSPACE;
 }
 
-/* The interface of a userspace implementation is made by whoever runs it: we take it over when it answers. */
+/* The interface of a userspace implementation is made by whoever runs it: we take it over when it answers.
+ */
 static int adopt_link(Kernel *k, const PlanDevice *d, int *ret_index) {
         unsigned index;
         int r;
@@ -27,7 +28,8 @@ static int adopt_link(Kernel *k, const PlanDevice *d, int *ret_index) {
         return 0;
 }
 
-/* An interface of our name without our mark: ours only when it was made and not marked yet, so when nothing is set. */
+/* An interface of our name without our mark: ours only when it was made and not marked yet, so when nothing
+ * is set. */
 static int adopt_unmarked(Kernel *k, const PlanDevice *d, int *ret_index) {
         static const PublicKey none;
         unsigned index = if_nametoindex(d->name);
@@ -67,7 +69,7 @@ static int apply_link_create(Kernel *k, const PlanStep *s) {
 }
 
 static void peer_from_change(const PlanPeerChange *c, WgPeer *ret) {
-        *ret = (WgPeer) { .key = c->peer->key };
+        *ret = (WgPeer){ .key = c->peer->key };
         if (c->remove) {
                 ret->flags = WG_PEER_REMOVE;
                 return;
@@ -150,7 +152,9 @@ static int apply_sysctl(const PlanSysctl *s) {
         int r = rtnl_sysctl_set(s->key, s->value);
 
         if (r < 0)
-                (void) log_warning_errno(r, "Failed to set net/%s to %s (%m), ignoring. Is /proc/sys/net writable for the agent?",
+                (void) log_warning_errno(r,
+                                         "Failed to set net/%s to %s (%m), ignoring. Is /proc/sys/net "
+                                         "writable for the agent?",
                                          s->key, s->value);
         return 0;
 }

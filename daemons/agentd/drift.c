@@ -18,7 +18,7 @@ struct Drift {
         sd_event_source *timer;
         bool armed;
         uint64_t due_usec;
-        uint64_t own_usec;         /* when we last changed something */
+        uint64_t own_usec; /* when we last changed something */
         unsigned expected_removals;
         uint64_t repairs[FIGHTS_MAX]; /* when, the oldest is overwritten */
         size_t next_repair;
@@ -37,7 +37,8 @@ static void check_in(Drift *d, uint64_t usec) {
 
         if (d->armed && d->due_usec <= due)
                 return;
-        if (sd_event_source_set_time(d->timer, due) < 0 || sd_event_source_set_enabled(d->timer, SD_EVENT_ONESHOT) < 0)
+        if (sd_event_source_set_time(d->timer, due) < 0 ||
+            sd_event_source_set_enabled(d->timer, SD_EVENT_ONESHOT) < 0)
                 return;
         d->armed = true;
         d->due_usec = due;
@@ -78,8 +79,10 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         if (is_fought(d, now)) {
                 if (!d->fought)
                         (void) log_fields_errno(LOG_WARNING, 0, "MESSAGE_ID=" MESSAGE_AGENT_FOUGHT,
-                                                "Somebody keeps changing interfaces or routes that are ours: waiting a minute before "
-                                                "the next repair. Is networkd or NetworkManager set to leave sdw* alone?");
+                                                "Somebody keeps changing interfaces or routes that are "
+                                                "ours: waiting a minute before "
+                                                "the next repair. Is networkd or NetworkManager set to "
+                                                "leave sdw* alone?");
                 d->fought = true;
                 check_in(d, FIGHT_WINDOW_USEC);
                 return 0;
@@ -136,13 +139,14 @@ static void on_event(RtnlEvent event, bool deleted, const char *link, void *user
 }
 
 int drift_new(Manager *m, Drift **ret) {
-        _cleanup_(drift_freep) Drift *d = new(Drift);
+        _cleanup_(drift_freep) Drift *d = new (Drift);
         int r;
 
         if (!d)
                 return -ENOMEM;
         d->manager = m;
-        r = sd_event_add_time(m->event, &d->timer, CLOCK_MONOTONIC, UINT64_MAX, 50 * USEC_PER_MSEC, on_timer, d);
+        r = sd_event_add_time(m->event, &d->timer, CLOCK_MONOTONIC, UINT64_MAX, 50 * USEC_PER_MSEC, on_timer,
+                              d);
         if (r < 0)
                 return r;
         r = sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);

@@ -8,8 +8,8 @@
 #include "base/fileio.h"
 #include "base/log.h"
 #include "base/strutil.h"
-#include "json/json.h"
 #include "service/worker.h"
+#include "json/json.h"
 
 #define ENDPOINTS_FILE "endpoints.json"
 #define ENDPOINTS_BYTES_MAX (64 * 1024)
@@ -21,8 +21,8 @@ struct HubNames {
         Manager *manager;
         Worker *worker;
         sd_event_source *timer;
-        char **asked;  /* names that were asked for since the timer last ran */
-        bool failed;   /* one has no address at all */
+        char **asked; /* names that were asked for since the timer last ran */
+        bool failed;  /* one has no address at all */
         bool changed;
 };
 
@@ -48,7 +48,8 @@ static void query_free(void *userdata) {
         free(q);
 }
 
-/* On the thread. IPv4 first: WireGuard endpoints of both families are rare, and a site without IPv6 is not. */
+/* On the thread. IPv4 first: WireGuard endpoints of both families are rare, and a site without IPv6 is not.
+ */
 static int query_run(void *userdata) {
         struct addrinfo hints = { .ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG }, *list = NULL;
         Query *q = userdata;
@@ -58,7 +59,8 @@ static int query_run(void *userdata) {
         if (getaddrinfo(q->name, NULL, &hints, &list) != 0)
                 return -ENXIO;
         for (struct addrinfo *i = list; i; i = i->ai_next) {
-                if (endpoint_from_sockaddr(i->ai_addr, i->ai_addrlen, &e) < 0 || (r >= 0 && e.address.family != AF_INET))
+                if (endpoint_from_sockaddr(i->ai_addr, i->ai_addrlen, &e) < 0 ||
+                    (r >= 0 && e.address.family != AF_INET))
                         continue;
                 q->address = e.address;
                 r = 0;
@@ -120,7 +122,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 static int hub_names_new(Manager *m, HubNames **ret) {
-        _cleanup_(hub_names_freep) HubNames *r = new(HubNames);
+        _cleanup_(hub_names_freep) HubNames *r = new (HubNames);
         int k;
 
         if (!r)
@@ -129,7 +131,8 @@ static int hub_names_new(Manager *m, HubNames **ret) {
         k = worker_new(m->event, "resolve", NAMES_MAX, &r->worker);
         if (k < 0)
                 return k;
-        k = sd_event_add_time_relative(m->event, &r->timer, CLOCK_MONOTONIC, AGAIN_FAILED_USEC, USEC_PER_SEC, on_timer, r);
+        k = sd_event_add_time_relative(m->event, &r->timer, CLOCK_MONOTONIC, AGAIN_FAILED_USEC, USEC_PER_SEC,
+                                       on_timer, r);
         if (k < 0)
                 return k;
         *ret = TAKE(r);
@@ -147,7 +150,7 @@ static void visit(const char *name, const Address *address, void *userdata) {
                 m->hub_names->failed = true;
         if (strv_contains(m->hub_names->asked, name) || strv_append(&m->hub_names->asked, name) < 0)
                 return;
-        q = new(Query);
+        q = new (Query);
         if (!q)
                 return;
         q->hub_names = m->hub_names;
@@ -165,7 +168,8 @@ void hub_names_update(Manager *m) {
                 (void) sd_event_source_set_enabled(m->hub_names->timer, SD_EVENT_OFF);
                 return;
         }
-        (void) sd_event_source_set_time_relative(m->hub_names->timer, m->hub_names->failed ? AGAIN_FAILED_USEC : AGAIN_USEC);
+        (void) sd_event_source_set_time_relative(m->hub_names->timer,
+                                                 m->hub_names->failed ? AGAIN_FAILED_USEC : AGAIN_USEC);
         (void) sd_event_source_set_enabled(m->hub_names->timer, SD_EVENT_ONESHOT);
 }
 
@@ -175,13 +179,14 @@ void hub_names_load(Manager *m) {
         _cleanup_json_ json_object *o = NULL;
         size_t len = 0;
 
-        if (!path || file_read(path, ENDPOINTS_BYTES_MAX, &text, &len) < 0
-            || json_parse((char *) text, len, 0, NULL, &o) < 0 || json_object_get_type(o) != json_type_object)
+        if (!path || file_read(path, ENDPOINTS_BYTES_MAX, &text, &len) < 0 ||
+            json_parse((char *) text, len, 0, NULL, &o) < 0 || json_object_get_type(o) != json_type_object)
                 return;
         json_object_object_foreach(o, name, value) {
                 Address a;
 
-                if (json_object_get_type(value) == json_type_string && address_parse(json_object_get_string(value), &a) >= 0)
+                if (json_object_get_type(value) == json_type_string &&
+                    address_parse(json_object_get_string(value), &a) >= 0)
                         (void) !desired_set_address(m->desired, name, &a);
         }
 }

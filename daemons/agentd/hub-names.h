@@ -4,8 +4,8 @@
 
 #include "agentd/manager.h"
 
-/* Names of hubs to addresses, on a thread that exists only when there are names. The last address of each is on disk: a site
- * boots without a name server. */
+/* Names of hubs to addresses, on a thread that exists only when there are names. The last address of each is
+ * on disk: a site boots without a name server. */
 HubNames *hub_names_free(HubNames *r);
 DEFINE_CLEANUP(HubNames *, hub_names_free);
 void hub_names_load(Manager *m);   /* what is on disk */

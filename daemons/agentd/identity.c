@@ -79,7 +79,7 @@ static int epoch_load(Identity *i) {
 }
 
 int identity_load(const char *directory, Identity **ret) {
-        _cleanup_(identity_freep) Identity *i = new(Identity);
+        _cleanup_(identity_freep) Identity *i = new (Identity);
         int r;
 
         if (!i)
@@ -107,7 +107,7 @@ int identity_load(const char *directory, Identity **ret) {
 }
 
 int identity_create(const char *directory, Identity **ret) {
-        _cleanup_(identity_freep) Identity *i = new(Identity);
+        _cleanup_(identity_freep) Identity *i = new (Identity);
         int r;
 
         if (!i)

@@ -20,7 +20,8 @@ typedef struct Identity {
 Identity *identity_free(Identity *i);
 DEFINE_CLEANUP(Identity *, identity_free);
 
-/* -ENOENT: this node has no keys yet. -EPERM: a key file is open to others or not ours. -EBADMSG: it is no key. */
+/* -ENOENT: this node has no keys yet. -EPERM: a key file is open to others or not ours. -EBADMSG: it is no
+ * key. */
 int identity_load(const char *directory, Identity **ret) _nodiscard_;
 /* New keys on disk; -EEXIST when there are some. */
 int identity_create(const char *directory, Identity **ret) _nodiscard_;

@@ -23,8 +23,11 @@ struct Join {
         unsigned rounds;     /* through all addresses without getting anywhere */
         unsigned challenges; /* expired ones */
         unsigned busy;
-        bool new_keys;       /* were made because the old ones are known to the controller */
-        bool any_answer;
+        bool new_keys; /* were made because the old ones are known to the controller */
+        bool any_answer; /* of a controller */
+        bool stranger;   /* somebody else answered */
+        bool in_doubt;   /* the controller may know our keys: a request's answer was lost or of no use */
+        bool made_keys, made_idem;
         uint8_t nonce[JOIN_NONCE_SIZE];
         char idem[JOIN_IDEM_SIZE];
         Digest request_hash;
@@ -35,11 +38,13 @@ struct Join {
 
 /* The bodies, pure: new memory. */
 int join_challenge_body(const Join *j, char **ret, size_t *ret_len) _nodiscard_;
-int join_enrol_body(const Join *j, const char *challenge, const PublicKey *server_ephemeral, char **ret, size_t *ret_len)
-                _nodiscard_;
+int join_enrol_body(const Join *j, const char *challenge, const PublicKey *server_ephemeral, char **ret,
+                    size_t *ret_len) _nodiscard_;
 int join_challenge_parse(const HttpResponse *response, char ret_challenge[static CHALLENGE_STRING_MAX],
                          PublicKey *ret_ephemeral) _nodiscard_;
 /* Verifies the acknowledgement and fills j->membership. */
 int join_take_ack(Join *j, const HttpResponse *response, const char **ret_reason) _nodiscard_;
 /* Keys and idempotence key, on disk when this returns. */
 int join_prepare(Join *j) _nodiscard_;
+/* Takes away again what join_prepare() made, unless the controller may know it. */
+void join_undo(Join *j);

@@ -14,8 +14,8 @@
 int join_challenge_body(const Join *j, char **ret, size_t *ret_len) {
         _cleanup_json_ json_object *o = json_object_new_object();
 
-        if (!o || json_add_b64url(o, "t", j->token->token_id, sizeof(j->token->token_id)) < 0
-            || json_add_b64url(o, "n", j->nonce, sizeof(j->nonce)) < 0)
+        if (!o || json_add_b64url(o, "t", j->token->token_id, sizeof(j->token->token_id)) < 0 ||
+            json_add_b64url(o, "n", j->nonce, sizeof(j->nonce)) < 0)
                 return -ENOMEM;
         *ret = json_format(o, ret_len);
         return *ret ? 0 : -ENOMEM;
@@ -36,9 +36,9 @@ int join_challenge_parse(const HttpResponse *response, char ret_challenge[static
         _cleanup_json_ json_object *o = NULL;
         Answer a = { 0 };
 
-        if (json_parse((const char *) response->body, response->body_len, 0, NULL, &o) < 0
-            || json_dispatch(o, fields, ELEMENTSOF(fields), true, &a, NULL) < 0
-            || strlen(a.challenge) >= CHALLENGE_STRING_MAX)
+        if (json_parse((const char *) response->body, response->body_len, 0, NULL, &o) < 0 ||
+            json_dispatch(o, fields, ELEMENTSOF(fields), true, &a, NULL) < 0 ||
+            strlen(a.challenge) >= CHALLENGE_STRING_MAX)
                 return -EBADMSG;
         (void) snprintf(ret_challenge, CHALLENGE_STRING_MAX, "%s", a.challenge);
         *ret_ephemeral = a.ephemeral;
@@ -61,9 +61,9 @@ static void read_os(char ret[static 64]) {
         char id[24] = "linux", version[24] = "";
         size_t len = 0;
 
-        if (file_read("/usr/lib/os-release", OS_RELEASE_MAX, &text, &len) >= 0
-            && strv_split((char *) text, "\n", &lines) >= 0) {
-                STRV_FOREACH(l, lines) {
+        if (file_read("/usr/lib/os-release", OS_RELEASE_MAX, &text, &len) >= 0 &&
+            strv_split((char *) text, "\n", &lines) >= 0) {
+                STRV_FOREACH (l, lines) {
                         if (strncmp(*l, "ID=", 3) == 0)
                                 copy_clean(id, sizeof(id), *l + 3);
                         else if (strncmp(*l, "VERSION_ID=", 11) == 0)
@@ -81,8 +81,8 @@ static int add_host(const Join *j, json_object *o) {
         read_os(os);
         if (uname(&u) < 0)
                 (void) snprintf(u.nodename, sizeof(u.nodename), "node");
-        if (!host || json_add_string(host, "name", j->options.name ?: u.nodename) < 0 || json_add_string(host, "os", os) < 0
-            || json_add_string(host, "agent", SDWAN_VERSION) < 0) {
+        if (!host || json_add_string(host, "name", j->options.name ?: u.nodename) < 0 ||
+            json_add_string(host, "os", os) < 0 || json_add_string(host, "agent", SDWAN_VERSION) < 0) {
                 if (host)
                         json_object_put(host);
                 return -ENOMEM;
@@ -95,12 +95,12 @@ static int add_wg_key(const Join *j, const char *challenge, const PublicKey *eph
         Digest proof;
         int r;
 
-        r = wgkey_proof(j->identity->wg_key, ephemeral, challenge, &j->identity->identity_public, &j->identity->wg_public,
-                        &proof);
+        r = wgkey_proof(j->identity->wg_key, ephemeral, challenge, &j->identity->identity_public,
+                        &j->identity->wg_public, &proof);
         key = r < 0 ? NULL : json_object_new_object();
-        if (!list || !key || json_add_u64(key, "lane", 0) < 0
-            || json_add_b64url(key, "pk", j->identity->wg_public.bytes, KEY_SIZE) < 0
-            || json_add_b64url(key, "pop", proof.bytes, DIGEST_SIZE) < 0) {
+        if (!list || !key || json_add_u64(key, "lane", 0) < 0 ||
+            json_add_b64url(key, "pk", j->identity->wg_public.bytes, KEY_SIZE) < 0 ||
+            json_add_b64url(key, "pop", proof.bytes, DIGEST_SIZE) < 0) {
                 if (list)
                         json_object_put(list);
                 if (key)
@@ -115,14 +115,17 @@ static int add_wg_key(const Join *j, const char *challenge, const PublicKey *eph
         return json_add(o, "wk", list);
 }
 
-int join_enrol_body(const Join *j, const char *challenge, const PublicKey *server_ephemeral, char **ret, size_t *ret_len) {
+int join_enrol_body(const Join *j, const char *challenge, const PublicKey *server_ephemeral, char **ret,
+                    size_t *ret_len) {
         _cleanup_json_ json_object *o = json_object_new_object();
         static char *const none[] = { NULL };
         int r;
 
-        if (!o || json_add_b64url(o, "t", j->token->token_id, sizeof(j->token->token_id)) < 0
-            || json_add_string(o, "ch", challenge) < 0 || json_add_b64url(o, "n", j->nonce, sizeof(j->nonce)) < 0
-            || json_add_b64url(o, "ik", j->identity->identity_public.bytes, KEY_SIZE) < 0 || json_add_u64(o, "ik_gen", 1) < 0)
+        if (!o || json_add_b64url(o, "t", j->token->token_id, sizeof(j->token->token_id)) < 0 ||
+            json_add_string(o, "ch", challenge) < 0 ||
+            json_add_b64url(o, "n", j->nonce, sizeof(j->nonce)) < 0 ||
+            json_add_b64url(o, "ik", j->identity->identity_public.bytes, KEY_SIZE) < 0 ||
+            json_add_u64(o, "ik_gen", 1) < 0)
                 return -ENOMEM;
         r = add_wg_key(j, challenge, server_ephemeral, o);
         if (r < 0)
@@ -130,9 +133,9 @@ int join_enrol_body(const Join *j, const char *challenge, const PublicKey *serve
         r = add_host(j, o);
         if (r < 0)
                 return r;
-        if (json_add_strv(o, "prefixes", j->options.prefixes ?: none) < 0
-            || (j->options.endpoint && json_add_string(o, "endpoint", j->options.endpoint) < 0)
-            || json_add_string(o, "idem", j->idem) < 0)
+        if (json_add_strv(o, "prefixes", j->options.prefixes ?: none) < 0 ||
+            (j->options.endpoint && json_add_string(o, "endpoint", j->options.endpoint) < 0) ||
+            json_add_string(o, "idem", j->idem) < 0)
                 return -ENOMEM;
         *ret = json_format(o, ret_len);
         return *ret ? 0 : -ENOMEM;
@@ -145,10 +148,10 @@ typedef struct Ack {
 } Ack;
 
 static int ack_to_membership(const Ack *a, const Join *j, Membership *m) {
-        if ((a->address4 && address_parse(a->address4, &m->address4) < 0)
-            || (a->address6 && address_parse(a->address6, &m->address6) < 0)
-            || (!streq(a->role, "hub") && !streq(a->role, "spoke"))
-            || (!streq(a->state, "active") && !streq(a->state, "pending")))
+        if ((a->address4 && address_parse(a->address4, &m->address4) < 0) ||
+            (a->address6 && address_parse(a->address6, &m->address6) < 0) ||
+            (!streq(a->role, "hub") && !streq(a->role, "spoke")) ||
+            (!streq(a->state, "active") && !streq(a->state, "pending")))
                 return -EBADMSG;
         m->hub = streq(a->role, "hub");
         m->pending = streq(a->state, "pending");
@@ -184,16 +187,16 @@ int join_take_ack(Join *j, const HttpResponse *response, const char **ret_reason
         Ack a = { 0 };
 
         *ret_reason = "the acknowledgement is not signed by the controller";
-        if (envelope_decode((const char *) response->body, response->body_len, DOMAIN_ENROL_ACK, lookup_key, &m->keys, &payload,
-                            &len) < 0)
+        if (envelope_decode((const char *) response->body, response->body_len, DOMAIN_ENROL_ACK, lookup_key,
+                            &m->keys, &payload, &len) < 0)
                 return -EKEYREJECTED;
         *ret_reason = "the acknowledgement is malformed";
-        if (json_parse((char *) payload, len, 0, NULL, &o) < 0
-            || json_dispatch(o, fields, ELEMENTSOF(fields), true, &a, NULL) < 0 || !streq(a.type, "ack"))
+        if (json_parse((char *) payload, len, 0, NULL, &o) < 0 ||
+            json_dispatch(o, fields, ELEMENTSOF(fields), true, &a, NULL) < 0 || !streq(a.type, "ack"))
                 return -EBADMSG;
         *ret_reason = "the acknowledgement is for another request";
-        if (!streq(a.controller_id, m->controller_id) || !streq(a.node_id, j->identity->node_id)
-            || !crypto_equal(&a.request_hash, &j->request_hash, sizeof(a.request_hash)))
+        if (!streq(a.controller_id, m->controller_id) || !streq(a.node_id, j->identity->node_id) ||
+            !crypto_equal(&a.request_hash, &j->request_hash, sizeof(a.request_hash)))
                 return -EKEYREJECTED;
         *ret_reason = "the acknowledgement is malformed";
         return ack_to_membership(&a, j, m);
@@ -213,7 +216,8 @@ static int load_idem(Join *j, const char *path, const char *token_id) {
         r = strv_split((char *) text, " \n", &words);
         if (r < 0)
                 return r;
-        if (strv_length(words) != 2 || !streq(words[0], token_id) || hex_decode(words[1], check, sizeof(check)) < 0)
+        if (strv_length(words) != 2 || !streq(words[0], token_id) ||
+            hex_decode(words[1], check, sizeof(check)) < 0)
                 return -ENOENT;
         memcpy(j->idem, words[1], JOIN_IDEM_SIZE);
         return 0;
@@ -229,6 +233,7 @@ int join_prepare(Join *j) {
                 return -ENOMEM;
         if (!j->identity) {
                 r = identity_load(j->manager->directory, &j->identity);
+                j->made_keys = r == -ENOENT;
                 if (r == -ENOENT)
                         r = identity_create(j->manager->directory, &j->identity);
                 if (r == -EEXIST) { /* a crash between the two files: neither was used */
@@ -245,7 +250,17 @@ int join_prepare(Join *j) {
         crypto_random(random, sizeof(random));
         hex_encode(random, sizeof(random), j->idem);
         text = str_printf("%s %s\n", token_id, j->idem);
+        j->made_idem = true;
         return text ? file_write_atomic(path, text, strlen(text), 0600) : -ENOMEM;
+}
+
+void join_undo(Join *j) {
+        if (j->in_doubt)
+                return;
+        if (j->made_idem)
+                (void) join_erase(j->manager->directory);
+        if (j->made_keys)
+                (void) identity_erase(j->manager->directory);
 }
 
 int join_erase(const char *directory) {

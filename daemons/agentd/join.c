@@ -23,7 +23,7 @@ void join_options_done(JoinOptions *o) {
         strv_free(o->prefixes);
         free(o->endpoint);
         free(o->name);
-        *o = (JoinOptions) { 0 };
+        *o = (JoinOptions){ 0 };
 }
 
 Join *join_free(Join *j) {
@@ -54,13 +54,16 @@ static int on_end(sd_event_source *source, uint64_t usec, void *userdata) {
                 }
                 if (r < 0) {
                         j->error = JOIN_FAILED;
-                        (void) snprintf(j->text, sizeof(j->text), "Failed to keep what came of joining in %s: %s", m->directory,
+                        (void) snprintf(j->text, sizeof(j->text),
+                                        "Failed to keep what came of joining in %s: %s", m->directory,
                                         strerror(-r));
                 }
         }
         m->join = NULL;
-        if (j->error != JOIN_OK)
+        if (j->error != JOIN_OK) {
                 log_error("Failed to join: %s", j->text);
+                join_undo(j);
+        }
         j->done(j->error, j->text, j->userdata);
         manager_changed(m, NULL);
         (void) join_free(j);
@@ -95,7 +98,11 @@ static void next_url(Join *j, const char *reason) {
                 j->rounds++;
         }
         if (j->rounds >= (j->any_answer ? ROUNDS_MAX : 1)) {
-                end(j, JOIN_UNREACHABLE, "The controller does not answer: %s", reason);
+                if (j->stranger && !j->any_answer)
+                        end(j, JOIN_CONTROLLER_MISMATCH,
+                            "No server at the token's addresses is its controller.");
+                else
+                        end(j, JOIN_UNREACHABLE, "The controller does not answer: %s", reason);
                 return;
         }
         again_in(j, j->url == 0 ? USEC_PER_SEC : 0);
@@ -160,14 +167,15 @@ static void refused(Join *j, const HttpResponse *response) {
         _cleanup_free_ char *detail = NULL;
         Problem p = { 0 };
 
-        if (json_parse((const char *) response->body, response->body_len, 0, NULL, &o) >= 0
-            && json_object_get_type(o) == json_type_object)
+        if (json_parse((const char *) response->body, response->body_len, 0, NULL, &o) >= 0 &&
+            json_object_get_type(o) == json_type_object)
                 (void) !json_dispatch(o, fields, ELEMENTSOF(fields), true, &p, NULL);
         detail = str_escape(strempty(p.detail));
         if (response->status == 429 || response->status == 503)
                 busy(j, response);
         else if (streq_ptr(p.code, "token_invalid"))
-                end(j, JOIN_TOKEN_INVALID, "The controller does not accept the token: it is unknown, expired, used up or revoked.");
+                end(j, JOIN_TOKEN_INVALID,
+                    "The controller does not accept the token: it is unknown, expired, used up or revoked.");
         else if (streq_ptr(p.code, "prefix_not_allowed") || streq_ptr(p.code, "prefix_taken"))
                 end(j, JOIN_PREFIX_REFUSED, "The controller refuses a prefix: %.160s", strempty(detail));
         else if (streq_ptr(p.code, "already_enrolled"))
@@ -177,7 +185,8 @@ static void refused(Join *j, const HttpResponse *response) {
         else if (streq_ptr(p.code, "challenge_expired") && ++j->challenges < CHALLENGES_MAX)
                 again_in(j, 0);
         else
-                end(j, JOIN_FAILED, "The controller refuses with status %u: %.160s", response->status, strempty(detail));
+                end(j, JOIN_FAILED, "The controller refuses with status %u: %.160s", response->status,
+                    strempty(detail));
 }
 
 static void on_enrol(const HttpResponse *response, void *userdata) {
@@ -185,6 +194,7 @@ static void on_enrol(const HttpResponse *response, void *userdata) {
         const char *reason = "";
         int r;
 
+        j->in_doubt |= response->error != 0 || response->status < 400 || response->status >= 500;
         if (response->error != 0) {
                 next_url(j, response->reason);
                 return;
@@ -225,7 +235,8 @@ static int send_enrol(Join *j, const char *challenge, const PublicKey *ephemeral
                 { "Sdwan-Sig-Token", token_text },
                 { "Sdwan-Sig-Identity", identity_text },
         };
-        return http_client_call(j->client, "POST", ENROL_PATH, headers, ELEMENTSOF(headers), body, len, on_enrol, j, NULL);
+        return http_client_call(j->client, "POST", ENROL_PATH, headers, ELEMENTSOF(headers), body, len,
+                                on_enrol, j, NULL);
 }
 
 static void on_challenge(const HttpResponse *response, void *userdata) {
@@ -237,7 +248,8 @@ static void on_challenge(const HttpResponse *response, void *userdata) {
         if (response->error != 0) {
                 /* With the pinned CA nobody else can answer for the controller. */
                 if (response->error == -EKEYREJECTED && strv_length(j->token->urls) == 1)
-                        end(j, JOIN_CONTROLLER_MISMATCH, "The server's certificate is not the controller's: %s", response->reason);
+                        end(j, JOIN_CONTROLLER_MISMATCH,
+                            "The server's certificate is not the controller's: %s", response->reason);
                 else
                         next_url(j, response->reason);
                 return;
@@ -269,8 +281,8 @@ static void step_challenge(Join *j) {
         if (r >= 0)
                 r = join_challenge_body(j, &body, &len);
         if (r >= 0)
-                r = http_client_call(j->client, "POST", CHALLENGE_PATH, headers, ELEMENTSOF(headers), body, len, on_challenge, j,
-                                     NULL);
+                r = http_client_call(j->client, "POST", CHALLENGE_PATH, headers, ELEMENTSOF(headers), body,
+                                     len, on_challenge, j, NULL);
         if (r < 0)
                 next_url(j, strerror(-r));
 }
@@ -283,7 +295,7 @@ static int on_challenge_timer(sd_event_source *source, uint64_t usec, void *user
 static int fill_membership(Join *j) {
         Membership *m = membership_free(j->membership);
 
-        j->membership = m = new(Membership);
+        j->membership = m = new (Membership);
         if (!m)
                 return -ENOMEM;
         hex_encode(j->token->controller_id, sizeof(j->token->controller_id), m->controller_id);
@@ -307,13 +319,15 @@ static void on_bootstrap(const HttpResponse *response, void *userdata) {
                 return;
         }
         if (response->status != 200) {
+                j->stranger = true;
                 next_url(j, "the server is no controller");
                 return;
         }
         j->any_answer = true;
         r = fill_membership(j);
         if (r >= 0)
-                r = membership_set_key_document(j->membership, (const char *) response->body, response->body_len, &reason);
+                r = membership_set_key_document(j->membership, (const char *) response->body,
+                                                response->body_len, &reason);
         if (r == -ENOMEM) {
                 end(j, JOIN_FAILED, "Out of memory.");
                 return;
@@ -336,7 +350,8 @@ static void step_bootstrap(Join *j) {
 
         r = connect_url(j, HTTP_TRUST_UNVERIFIED);
         if (r >= 0)
-                r = http_client_call(j->client, "GET", BOOTSTRAP_PATH, NULL, 0, NULL, 0, on_bootstrap, j, NULL);
+                r = http_client_call(j->client, "GET", BOOTSTRAP_PATH, NULL, 0, NULL, 0, on_bootstrap, j,
+                                     NULL);
         if (r < 0)
                 next_url(j, strerror(-r));
 }
@@ -354,7 +369,7 @@ int join_start(Manager *m, EnrolToken *token, JoinOptions *options, JoinDone don
 
         if (m->join)
                 return -EALREADY;
-        j = new(Join);
+        j = new (Join);
         if (!j)
                 return -ENOMEM;
         j->manager = m;
@@ -367,7 +382,7 @@ int join_start(Manager *m, EnrolToken *token, JoinOptions *options, JoinDone don
                 return r;
         j->token = token;
         j->options = *options;
-        *options = (JoinOptions) { 0 };
+        *options = (JoinOptions){ 0 };
         j->done = done;
         j->userdata = userdata;
         step_bootstrap(j);

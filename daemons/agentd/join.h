@@ -27,8 +27,10 @@ void join_options_done(JoinOptions *o);
 
 typedef void (*JoinDone)(JoinError error, const char *text, void *userdata);
 
-/* Takes token and options. done is called once, not from within; the Join is freed after it. -EALREADY: one is under way. */
-int join_start(Manager *m, EnrolToken *token, JoinOptions *options, JoinDone done, void *userdata) _nodiscard_;
+/* Takes token and options. done is called once, not from within; the Join is freed after it. -EALREADY: one
+ * is under way. */
+int join_start(Manager *m, EnrolToken *token, JoinOptions *options, JoinDone done,
+               void *userdata) _nodiscard_;
 Join *join_free(Join *j); /* without calling done */
 DEFINE_CLEANUP(Join *, join_free);
 int join_erase(const char *directory);

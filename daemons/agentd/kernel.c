@@ -15,7 +15,7 @@ Kernel *kernel_free(Kernel *k) {
 }
 
 int kernel_open(WgBackendType backend, Kernel **ret) {
-        _cleanup_(kernel_freep) Kernel *k = new(Kernel);
+        _cleanup_(kernel_freep) Kernel *k = new (Kernel);
         int r;
 
         if (!k)
@@ -25,8 +25,10 @@ int kernel_open(WgBackendType backend, Kernel **ret) {
                 return log_error_errno(r, "Failed to open rtnetlink: %m");
         r = wg_open(backend, &k->wg);
         if (r == -EOPNOTSUPP)
-                return log_error_errno(r, "This kernel has no WireGuard. Load the module, or set WireGuard=userspace in "
-                                          "/etc/sdwan/agentd.conf and run an implementation such as wireguard-go.");
+                return log_error_errno(
+                                r, "This kernel has no WireGuard. Load the module, or set "
+                                   "WireGuard=userspace in "
+                                   "/etc/sdwan/agentd.conf and run an implementation such as wireguard-go.");
         if (r < 0)
                 return log_error_errno(r, "Failed to open WireGuard: %m");
         *ret = TAKE(k);
@@ -53,7 +55,7 @@ KernelLink *kernel_link_set(Kernel *k, const char *name, int index) {
                 if (k->n_links == KERNEL_LINKS_MAX)
                         return NULL;
                 l = &k->links[k->n_links++];
-                *l = (KernelLink) { 0 };
+                *l = (KernelLink){ 0 };
                 (void) snprintf(l->name, sizeof(l->name), "%s", name);
         }
         l->index = index;
@@ -140,12 +142,13 @@ static int dump_links(Kernel *k, Plan *p) {
                 return log_error_errno(r, "Failed to list the interfaces: %m");
         k->n_links = 0;
         for (size_t i = 0; i < n; i++) {
-                if (strncmp(links[i].name, RTNL_LINK_PREFIX, strlen(RTNL_LINK_PREFIX)) != 0
-                    || !streq(links[i].alias, RTNL_LINK_ALIAS))
+                if (strncmp(links[i].name, RTNL_LINK_PREFIX, strlen(RTNL_LINK_PREFIX)) != 0 ||
+                    !streq(links[i].alias, RTNL_LINK_ALIAS))
                         continue;
                 r = dump_device(k, p, &links[i], now);
                 if (r < 0)
-                        return log_error_errno(r, "Failed to read the WireGuard interface %s: %m", links[i].name);
+                        return log_error_errno(r, "Failed to read the WireGuard interface %s: %m",
+                                               links[i].name);
         }
         return 0;
 }
@@ -168,7 +171,8 @@ static int dump_addresses(Kernel *k, Plan *p) {
                 PlanAddress *to;
                 PlanValue *v;
 
-                if (name[0] == '\0' || a->length != address_bits(&a->address) || address_is_link_local(&a->address))
+                if (name[0] == '\0' || a->length != address_bits(&a->address) ||
+                    address_is_link_local(&a->address))
                         continue;
                 v = plan_value_new(PLAN_ADDRESS, 0);
                 if (!v)

@@ -21,7 +21,7 @@ typedef struct Inner {
 
 void keydoc_done(KeyDoc *k) {
         free(k->ca_pem);
-        *k = (KeyDoc) { 0 };
+        *k = (KeyDoc){ 0 };
 }
 
 const PublicKey *keydoc_find(const KeyDoc *k, const char *key_id) {
@@ -34,7 +34,7 @@ const PublicKey *keydoc_find(const KeyDoc *k, const char *key_id) {
 static int parse_roots(char *const *l, PublicKey *ret, size_t *ret_n) {
         size_t n = 0;
 
-        STRV_FOREACH(s, l) {
+        STRV_FOREACH (s, l) {
                 if (n == KEYDOC_ROOTS_MAX)
                         return -EBADMSG;
                 if (b64url_decode_exact(*s, ret[n++].bytes, KEY_SIZE) < 0)
@@ -45,8 +45,8 @@ static int parse_roots(char *const *l, PublicKey *ret, size_t *ret_n) {
 }
 
 /* One good signature of a root key is enough; one that is bad or of a key that is no root counts as none. */
-static int verify_roots(json_object *signatures, const PublicKey *roots, size_t n_roots, const uint8_t *payload,
-                        size_t len) {
+static int verify_roots(json_object *signatures, const PublicKey *roots, size_t n_roots,
+                        const uint8_t *payload, size_t len) {
         static const JsonField fields[] = {
                 { "k", JSON_FIELD_B64URL_32, 0, JSON_REQUIRED },
                 { "s", JSON_FIELD_B64URL_64, KEY_SIZE, JSON_REQUIRED },
@@ -58,11 +58,12 @@ static int verify_roots(json_object *signatures, const PublicKey *roots, size_t 
         size_t n = json_object_array_length(signatures);
 
         for (size_t i = 0; i < n && i < KEYDOC_ROOTS_MAX; i++) {
-                if (json_dispatch(json_object_array_get_idx(signatures, i), fields, ELEMENTSOF(fields), false, &s, NULL) < 0)
+                if (json_dispatch(json_object_array_get_idx(signatures, i), fields, ELEMENTSOF(fields),
+                                  false, &s, NULL) < 0)
                         return -EBADMSG;
                 for (size_t j = 0; j < n_roots; j++)
-                        if (memcmp(&roots[j], &s.key, sizeof(s.key)) == 0
-                            && envelope_verify(&s.key, DOMAIN_KEYDOC, payload, len, &s.signature) >= 0)
+                        if (memcmp(&roots[j], &s.key, sizeof(s.key)) == 0 &&
+                            envelope_verify(&s.key, DOMAIN_KEYDOC, payload, len, &s.signature) >= 0)
                                 return 0;
         }
         return -EBADMSG;
@@ -87,8 +88,9 @@ static int parse_signing_keys(json_object *l, KeyDoc *k) {
         for (size_t i = 0; i < n; i++) {
                 SigningKey s = { 0 };
 
-                if (json_dispatch(json_object_array_get_idx(l, i), fields, ELEMENTSOF(fields), true, &s, NULL) < 0
-                    || strlen(s.id) >= KEYDOC_KID_MAX || keydoc_find(k, s.id))
+                if (json_dispatch(json_object_array_get_idx(l, i), fields, ELEMENTSOF(fields), true, &s,
+                                  NULL) < 0 ||
+                    strlen(s.id) >= KEYDOC_KID_MAX || keydoc_find(k, s.id))
                         return -EBADMSG;
                 (void) snprintf(k->keys[i].id, KEYDOC_KID_MAX, "%s", s.id);
                 k->keys[i].key = s.key;
@@ -120,7 +122,7 @@ static int parse_tls(json_object *o, const KeyDocTrust *trust, KeyDoc *k) {
         int r;
 
         r = json_dispatch(o, fields, ELEMENTSOF(fields), true, &tls, NULL) < 0 ? -EBADMSG : 0;
-        STRV_FOREACH(s, tls.ca_pem) {
+        STRV_FOREACH (s, tls.ca_pem) {
                 Digest pin;
 
                 if (r >= 0 && x509_spki_pin(*s, &pin) < 0)
@@ -189,7 +191,8 @@ static int inner_verify(json_object *o, json_object *signatures, const uint8_t *
         return parse_tls(in->tls, trust, k);
 }
 
-int keydoc_verify(const char *json, size_t len, const KeyDocTrust *trust, KeyDoc *ret, const char **ret_reason) {
+int keydoc_verify(const char *json, size_t len, const KeyDocTrust *trust, KeyDoc *ret,
+                  const char **ret_reason) {
         static const JsonField fields[] = {
                 { "p", JSON_FIELD_STRING, offsetof(Outer, payload), JSON_REQUIRED },
                 { "sigs", JSON_FIELD_ARRAY, offsetof(Outer, signatures), JSON_REQUIRED },
@@ -203,10 +206,10 @@ int keydoc_verify(const char *json, size_t len, const KeyDocTrust *trust, KeyDoc
         int r;
 
         *ret_reason = "the answer is no key document";
-        if (len > KEYDOC_BYTES_MAX || json_parse(json, len, 0, NULL, &outer) < 0
-            || json_dispatch(outer, fields, ELEMENTSOF(fields), false, &out, NULL) < 0
-            || b64url_decode(out.payload, strlen(out.payload), &payload, &payload_len) < 0
-            || json_parse((char *) payload, payload_len, 0, NULL, &inner) < 0)
+        if (len > KEYDOC_BYTES_MAX || json_parse(json, len, 0, NULL, &outer) < 0 ||
+            json_dispatch(outer, fields, ELEMENTSOF(fields), false, &out, NULL) < 0 ||
+            b64url_decode(out.payload, strlen(out.payload), &payload, &payload_len) < 0 ||
+            json_parse((char *) payload, payload_len, 0, NULL, &inner) < 0)
                 return -EBADMSG;
         r = inner_verify(inner, out.signatures, payload, payload_len, trust, &in, &k, ret_reason);
         strv_free(in.root_keys);

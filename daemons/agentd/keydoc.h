@@ -11,7 +11,8 @@
 #define KEYDOC_KID_MAX 64
 #define CONTROLLER_ID_SIZE 33
 
-/* The controller's key document (docs/protocol.md section 1, M0): which keys may sign what the agent obeys. */
+/* The controller's key document (docs/protocol.md section 1, M0): which keys may sign what the agent obeys.
+ */
 typedef struct KeyDoc {
         char controller_id[CONTROLLER_ID_SIZE];
         uint64_t epoch, serial;
@@ -35,8 +36,8 @@ typedef struct KeyDocTrust {
         uint64_t min_serial;
 } KeyDocTrust;
 
-/* -EBADMSG: not a key document, or not signed. -EKEYREJECTED: of another controller, or with other roots or CA. -ESTALE: older than
- * one that was seen. *ret_reason is static. */
-int keydoc_verify(const char *json, size_t len, const KeyDocTrust *trust, KeyDoc *ret, const char **ret_reason)
-                _nodiscard_;
+/* -EBADMSG: not a key document, or not signed. -EKEYREJECTED: of another controller, or with other roots or
+ * CA. -ESTALE: older than one that was seen. *ret_reason is static. */
+int keydoc_verify(const char *json, size_t len, const KeyDocTrust *trust, KeyDoc *ret,
+                  const char **ret_reason) _nodiscard_;
 const PublicKey *keydoc_find(const KeyDoc *k, const char *key_id);

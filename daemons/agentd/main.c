@@ -12,8 +12,10 @@ static int help(void) {
                     "Keeps this node's tunnels, addresses and routes as the controller wants them.\n\n"
                     "  -h --help                  Show this help\n"
                     "     --version               Show the version\n"
-                    "     --bus-introspect=NAME   Write the XML of a bus interface (\"list\": their names)\n\n"
-                    "It is started by systemd and configured in /etc/sdwan/agentd.conf; see sdwan-agentd(8).");
+                    "     --bus-introspect=NAME   Write the XML of a bus interface (\"list\": their "
+                    "names)\n\n"
+                    "It is started by systemd and configured in /etc/sdwan/agentd.conf; see "
+                    "sdwan-agentd(8).");
         return EXIT_SUCCESS;
 }
 

@@ -21,8 +21,8 @@
 
 /* ---- properties ---- */
 
-static int property_string(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                           void *userdata, sd_bus_error *reterr) {
+static int property_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+                           sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
         const Manager *m = userdata;
         const Membership *member = m->membership;
         const char *s = "";
@@ -132,10 +132,14 @@ void manager_changed(Manager *m, const char *also) {
 /* ---- Join ---- */
 
 static const char *const join_errors[] = {
-        [JOIN_TOKEN_INVALID] = ERROR_PREFIX "TokenInvalid",     [JOIN_TOKEN_MALFORMED] = ERROR_PREFIX "TokenMalformed",
-        [JOIN_CONTROLLER_MISMATCH] = ERROR_PREFIX "ControllerMismatch", [JOIN_ALREADY_JOINED] = ERROR_PREFIX "AlreadyJoined",
-        [JOIN_PREFIX_REFUSED] = ERROR_PREFIX "PrefixRefused",   [JOIN_POOL_EXHAUSTED] = ERROR_PREFIX "PoolExhausted",
-        [JOIN_UNREACHABLE] = ERROR_PREFIX "Unreachable",        [JOIN_BUSY] = ERROR_PREFIX "Busy",
+        [JOIN_TOKEN_INVALID] = ERROR_PREFIX "TokenInvalid",
+        [JOIN_TOKEN_MALFORMED] = ERROR_PREFIX "TokenMalformed",
+        [JOIN_CONTROLLER_MISMATCH] = ERROR_PREFIX "ControllerMismatch",
+        [JOIN_ALREADY_JOINED] = ERROR_PREFIX "AlreadyJoined",
+        [JOIN_PREFIX_REFUSED] = ERROR_PREFIX "PrefixRefused",
+        [JOIN_POOL_EXHAUSTED] = ERROR_PREFIX "PoolExhausted",
+        [JOIN_UNREACHABLE] = ERROR_PREFIX "Unreachable",
+        [JOIN_BUSY] = ERROR_PREFIX "Busy",
         [JOIN_FAILED] = SD_BUS_ERROR_FAILED,
 };
 
@@ -154,10 +158,10 @@ static Waiting *waiting_free(Waiting *w) {
 DEFINE_CLEANUP(Waiting *, waiting_free);
 
 static Waiting *waiting_new(Manager *m, sd_bus_message *call) {
-        Waiting *w = new(Waiting);
+        Waiting *w = new (Waiting);
 
         if (w)
-                *w = (Waiting) { .manager = m, .call = sd_bus_message_ref(call) };
+                *w = (Waiting){ .manager = m, .call = sd_bus_message_ref(call) };
         return w;
 }
 
@@ -167,7 +171,8 @@ static void on_join_done(JoinError error, const char *text, void *userdata) {
         int r;
 
         if (error == JOIN_OK)
-                r = sd_bus_reply_method_return(w->call, "ss", text, m->identity ? m->identity->fingerprint : "");
+                r = sd_bus_reply_method_return(w->call, "ss", text,
+                                               m->identity ? m->identity->fingerprint : "");
         else
                 r = sd_bus_reply_method_errorf(w->call, join_errors[error], "%s", text);
         if (r < 0)
@@ -274,17 +279,20 @@ static int read_options(sd_bus_message *call, JoinOptions *o) {
 }
 
 static int check_prefixes(const JoinOptions *o, sd_bus_error *reterr) {
-        STRV_FOREACH(s, o->prefixes) {
+        STRV_FOREACH (s, o->prefixes) {
                 Prefix p;
 
                 if (prefix_parse(*s, &p) < 0)
-                        return sd_bus_error_setf(reterr, join_errors[JOIN_PREFIX_REFUSED],
-                                                 "\"%s\" is not a prefix such as 10.1.0.0/24 (without host bits).", *s);
+                        return sd_bus_error_setf(
+                                        reterr, join_errors[JOIN_PREFIX_REFUSED],
+                                        "\"%s\" is not a prefix such as 10.1.0.0/24 (without host bits).",
+                                        *s);
         }
         return 0;
 }
 
-static int join_with(Manager *m, sd_bus_message *call, const char *text, JoinOptions *options, sd_bus_error *reterr) {
+static int join_with(Manager *m, sd_bus_message *call, const char *text, JoinOptions *options,
+                     sd_bus_error *reterr) {
         _cleanup_(enrol_token_freep) EnrolToken *token = NULL;
         _cleanup_(waiting_freep) Waiting *w = NULL;
         const char *reason = "";
@@ -292,8 +300,8 @@ static int join_with(Manager *m, sd_bus_message *call, const char *text, JoinOpt
 
         r = enrol_token_decode(text, &token, &reason);
         if (r < 0)
-                return sd_bus_error_setf(reterr, join_errors[JOIN_TOKEN_MALFORMED], "This is not an enrolment token: %s.",
-                                         reason ?: "mistyped");
+                return sd_bus_error_setf(reterr, join_errors[JOIN_TOKEN_MALFORMED],
+                                         "This is not an enrolment token: %s.", reason ?: "mistyped");
         if (token->not_after_sec != 0 && token->not_after_sec + 86400 < now_realtime_usec() / USEC_PER_SEC)
                 return sd_bus_error_setf(reterr, join_errors[JOIN_TOKEN_INVALID], "The token has expired.");
         w = waiting_new(m, call);
@@ -318,7 +326,8 @@ static int method_join(sd_bus_message *call, void *userdata, sd_bus_error *reter
                 return r < 0 ? r : 1;
         if (m->membership)
                 return sd_bus_error_setf(reterr, join_errors[JOIN_ALREADY_JOINED],
-                                         "This node has joined a network already, as %s. Leave it first.", m->membership->name);
+                                         "This node has joined a network already, as %s. Leave it first.",
+                                         m->membership->name);
         if (m->join)
                 return sd_bus_error_set(reterr, join_errors[JOIN_BUSY], "Joining is under way already.");
         r = sd_bus_message_read(call, "h", &fd);
@@ -326,7 +335,8 @@ static int method_join(sd_bus_message *call, void *userdata, sd_bus_error *reter
                 return r;
         r = read_options(call, &options);
         if (r == -EBADRQC || r == -EINVAL)
-                r = sd_bus_error_set(reterr, SD_BUS_ERROR_INVALID_ARGS, "Unknown option, or one that is out of its limits.");
+                r = sd_bus_error_set(reterr, SD_BUS_ERROR_INVALID_ARGS,
+                                     "Unknown option, or one that is out of its limits.");
         if (r >= 0)
                 r = check_prefixes(&options, reterr);
         if (r >= 0) {
@@ -373,8 +383,10 @@ static void on_leave_done(int result, const char *reason, void *userdata) {
 
         if (result < 0 && !w->force) {
                 r = sd_bus_reply_method_errorf(w->call, join_errors[JOIN_UNREACHABLE],
-                                               "The controller could not be told: %s. Nothing was changed; with force the node leaves all the "
-                                               "same.", reason);
+                                               "The controller could not be told: %s. Nothing was changed; "
+                                               "with force the node leaves all the "
+                                               "same.",
+                                               reason);
         } else {
                 leave_later(w->manager, w->call);
                 r = 0;
@@ -453,8 +465,9 @@ static int method_list_tunnels(sd_bus_message *call, void *userdata, sd_bus_erro
 
                 if (t[i].endpoint.address.family != 0)
                         (void) endpoint_format(&t[i].endpoint, endpoint);
-                r = sd_bus_message_append(reply, "(ssssstttb)", t[i].id, t[i].peer_name, t[i].peer_node, t[i].device, endpoint,
-                                          t[i].last_handshake_usec, t[i].rx_bytes, t[i].tx_bytes, tunnel_is_up(&t[i]));
+                r = sd_bus_message_append(reply, "(ssssstttb)", t[i].id, t[i].peer_name, t[i].peer_node,
+                                          t[i].device, endpoint, t[i].last_handshake_usec, t[i].rx_bytes,
+                                          t[i].tx_bytes, tunnel_is_up(&t[i]));
                 if (r < 0)
                         return r;
         }
@@ -480,17 +493,19 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Backend", "s", property_string, 0, EMITS),
         SD_BUS_PROPERTY("LastError", "s", property_string, 0, EMITS),
         SD_BUS_PROPERTY("Topics", "a{st}", property_topics, 0, EMITS),
-        SD_BUS_METHOD_WITH_ARGS("Join", SD_BUS_ARGS("h", token, "a{sv}", options), SD_BUS_RESULT("s", state, "s", fingerprint),
-                                method_join, OPEN),
+        SD_BUS_METHOD_WITH_ARGS("Join", SD_BUS_ARGS("h", token, "a{sv}", options),
+                                SD_BUS_RESULT("s", state, "s", fingerprint), method_join, OPEN),
         SD_BUS_METHOD_WITH_ARGS("Leave", SD_BUS_ARGS("b", force), SD_BUS_NO_RESULT, method_leave, OPEN),
         SD_BUS_METHOD_WITH_ARGS("Sync", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_sync, OPEN),
-        SD_BUS_METHOD_WITH_ARGS("ListTunnels", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssssstttb)", tunnels), method_list_tunnels,
-                                OPEN),
+        SD_BUS_METHOD_WITH_ARGS("ListTunnels", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssssstttb)", tunnels),
+                                method_list_tunnels, OPEN),
         SD_BUS_VTABLE_END,
 };
 
 static BusInterface manager_interface(void) {
-        return (BusInterface) { .path = BUS_PATH, .interface = BUS_MANAGER_INTERFACE, .vtable = manager_vtable };
+        return (BusInterface){ .path = BUS_PATH,
+                               .interface = BUS_MANAGER_INTERFACE,
+                               .vtable = manager_vtable };
 }
 
 int manager_bus_register(Manager *m) {

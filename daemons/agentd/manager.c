@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 
 #include "agentd/drift.h"
+#include "agentd/hub-names.h"
 #include "agentd/join.h"
 #include "agentd/messages.h"
 #include "agentd/reconcile.h"
-#include "agentd/hub-names.h"
 #include "agentd/sync.h"
 #include "agentd/tunnels.h"
 #include "base/log.h"
@@ -98,12 +98,13 @@ static int on_stored_batch(const Batch *b, void *userdata) {
         int r = take_batch(m, b, item, &reason);
 
         if (r < 0)
-                log_warning("Item %s of the stored state of %s is no longer understood: %s.", item, b->topic, reason);
+                log_warning("Item %s of the stored state of %s is no longer understood: %s.", item, b->topic,
+                            reason);
         return MIN(r, 0);
 }
 
-/* Whether everything that belongs to the node's role is known; a topic that was never heard of may simply be empty, but
- * the node and its hubs never are. */
+/* Whether everything that belongs to the node's role is known; a topic that was never heard of may simply be
+ * empty, but the node and its hubs never are. */
 static bool is_complete(const Manager *m) {
         for (int i = 0; i < STATE_CLASSES; i++)
                 if (m->state->topics[i].damaged)
@@ -115,7 +116,8 @@ static int load_state(Manager *m) {
         int r;
 
         m->desired = desired_free(m->desired);
-        r = desired_new(m->membership->node_id, m->membership->network, &m->identity->wg_public, m->plan, &m->desired);
+        r = desired_new(m->membership->node_id, m->membership->network, &m->identity->wg_public, m->plan,
+                        &m->desired);
         if (r < 0)
                 return r;
         hub_names_load(m);
@@ -150,7 +152,8 @@ static int start_member(Manager *m) {
 
 static void announce_membership(Manager *m) {
         static const char *const properties[] = {
-                "NodeId", "NodeName", "NetworkId", "Role", "Addresses", "ControllerUrl", "Fingerprint", "Topics",
+                "NodeId",    "NodeName",      "NetworkId",   "Role",
+                "Addresses", "ControllerUrl", "Fingerprint", "Topics",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(properties); i++)
@@ -163,9 +166,9 @@ static void update_membership(Manager *m) {
         char *name, *network;
         int r;
 
-        if (!self
-            || (streq(self->name, to->name) && streq(self->network, to->network) && to->hub == (self->role == ROLE_HUB)
-                && address_equal(&self->address4, &to->address4) && address_equal(&self->address6, &to->address6)))
+        if (!self || (streq(self->name, to->name) && streq(self->network, to->network) &&
+                      to->hub == (self->role == ROLE_HUB) && address_equal(&self->address4, &to->address4) &&
+                      address_equal(&self->address6, &to->address6)))
                 return;
         name = strdup(self->name);
         network = strdup(self->network);
@@ -206,8 +209,8 @@ static bool was_undone(const Manager *m, const Batch *b) {
         char owner[OBJECT_ID_MAX];
         TopicClass class;
 
-        return topic_parse(b->topic, &class, owner) >= 0 && b->to <= m->undone[class].revision
-               && now_monotonic_usec() < m->undone[class].until_usec;
+        return topic_parse(b->topic, &class, owner) >= 0 && b->to <= m->undone[class].revision &&
+               now_monotonic_usec() < m->undone[class].until_usec;
 }
 
 static int check_batch(Manager *m, const Batch *b, const char **reason) {
@@ -232,8 +235,10 @@ static void keep_batch(Manager *m, const Batch *b, const char *line, size_t len)
 
         r = state_append(m->state, b, line, len);
         if (r < 0)
-                (void) log_warning_errno(r, "Failed to keep revision %llu of %s on disk (%m): going on from memory. After a restart "
-                                            "the agent begins with an older state.",
+                (void) log_warning_errno(r,
+                                         "Failed to keep revision %llu of %s on disk (%m): going on from "
+                                         "memory. After a restart "
+                                         "the agent begins with an older state.",
                                          (unsigned long long) b->to, b->topic);
         if (b->epoch <= m->membership->controller_epoch)
                 return;
@@ -283,7 +288,7 @@ int manager_take_line(Manager *m, const char *line, size_t len) {
         if (r == -ENOKEY || r == -ENOMEM)
                 return r;
         if (r < 0)
-                return refuse(m, &(Batch) { .topic = (char *) "unknown" }, "", reason);
+                return refuse(m, &(Batch){ .topic = (char *) "unknown" }, "", reason);
         r = take_verified(m, &b, line, len);
         batch_done(&b);
         return r;
@@ -314,8 +319,8 @@ void manager_applied(Manager *m) {
         m->generation++;
         if (m->sync && m->state && !reconcile_is_waiting(m))
                 sync_report(m->sync);
-        if (m->state && !state_is_confirmed(m->state) && m->settings.confirm_usec > 0
-            && sd_event_source_get_enabled(m->confirm_timer, NULL) == 0)
+        if (m->state && !state_is_confirmed(m->state) && m->settings.confirm_usec > 0 &&
+            sd_event_source_get_enabled(m->confirm_timer, NULL) == 0)
                 arm(m->confirm_timer, m->settings.confirm_usec);
         manager_changed(m, "Topics");
 }
@@ -333,7 +338,7 @@ static void remember_undone(Manager *m) {
 
         for (int i = 0; i < STATE_CLASSES; i++)
                 if (m->state->topics[i].revision > m->state->topics[i].confirmed_revision)
-                        m->undone[i] = (Undone) { m->state->topics[i].revision, until };
+                        m->undone[i] = (Undone){ m->state->topics[i].revision, until };
 }
 
 static int on_confirm(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -343,7 +348,8 @@ static int on_confirm(sd_event_source *source, uint64_t usec, void *userdata) {
         if (!m->state || !m->desired || state_is_confirmed(m->state))
                 return 0;
         (void) log_fields_errno(LOG_ERR, 0, "MESSAGE_ID=" MESSAGE_AGENT_UNDONE,
-                                "The controller was not reached again after the last change: going back to the state before.");
+                                "The controller was not reached again after the last change: going back to "
+                                "the state before.");
         remember_undone(m);
         r = state_undo(m->state);
         if (r >= 0)
@@ -352,7 +358,8 @@ static int on_confirm(sd_event_source *source, uint64_t usec, void *userdata) {
                 (void) log_error_errno(r, "Failed to go back to the state before: %m");
                 return 0;
         }
-        (void) snprintf(m->refused, sizeof(m->refused), "the last change was undone: it cut this node off from the controller");
+        (void) snprintf(m->refused, sizeof(m->refused),
+                        "the last change was undone: it cut this node off from the controller");
         (void) reconcile_run(m);
         sync_start(m->sync);
         return 0;
@@ -399,7 +406,8 @@ void manager_set_revoked(Manager *m) {
                 return;
         fields = str_printf("MESSAGE_ID=" MESSAGE_AGENT_REVOKED "\nSDWAN_NODE=%s", m->membership->node_id);
         (void) log_fields_errno(LOG_WARNING, 0, fields,
-                                "The controller has revoked this node: taking its tunnels down. An administrator can tell why; "
+                                "The controller has revoked this node: taking its tunnels down. An "
+                                "administrator can tell why; "
                                 "\"sdwanctl leave\" forgets the keys.");
         m->membership->revoked = true;
         m->membership->pending = false;
@@ -427,12 +435,13 @@ void manager_leave(Manager *m) {
         m->connected = false;
         memset(m->undone, 0, sizeof(m->undone));
         m->refused[0] = '\0';
-        if (hub_names_erase(m->directory) < 0 || membership_erase(m->directory) < 0 || join_erase(m->directory) < 0
-            || identity_erase(m->directory) < 0 || r < 0)
+        if (hub_names_erase(m->directory) < 0 || membership_erase(m->directory) < 0 ||
+            join_erase(m->directory) < 0 || identity_erase(m->directory) < 0 || r < 0)
                 log_error("Failed to remove all files in %s: remove them by hand.", m->directory);
         m->membership = membership_free(m->membership);
         m->identity = identity_free(m->identity);
-        (void) log_fields_errno(LOG_NOTICE, 0, "MESSAGE_ID=" MESSAGE_AGENT_LEFT, "Left the network; the keys are gone.");
+        (void) log_fields_errno(LOG_NOTICE, 0, "MESSAGE_ID=" MESSAGE_AGENT_LEFT,
+                                "Left the network; the keys are gone.");
         announce_membership(m);
 }
 
@@ -445,8 +454,8 @@ int manager_joined(Manager *m, Identity *identity, Membership *membership) {
         (void) membership_free(m->membership);
         m->membership = membership;
         fields = str_printf("MESSAGE_ID=" MESSAGE_AGENT_JOINED "\nSDWAN_NODE=%s", membership->node_id);
-        (void) log_fields_errno(LOG_NOTICE, 0, fields, "Joined the network as %s (%s), fingerprint %s%s.", membership->name,
-                                membership->hub ? "hub" : "spoke", identity->fingerprint,
+        (void) log_fields_errno(LOG_NOTICE, 0, fields, "Joined the network as %s (%s), fingerprint %s%s.",
+                                membership->name, membership->hub ? "hub" : "spoke", identity->fingerprint,
                                 membership->pending ? "; waiting for an administrator's approval" : "");
         r = identity_next_epoch(identity);
         if (r < 0)
@@ -472,15 +481,17 @@ static int find_directory(Manager *m) {
         if (stat(m->directory, &st) < 0)
                 return log_error_errno(errno, "Failed to look at %s: %m", m->directory);
         if (!S_ISDIR(st.st_mode) || (st.st_mode & 0022) != 0 || (st.st_uid != geteuid() && st.st_uid != 0)) {
-                log_error("%s holds keys and must be a folder that only this user can write to: chmod 0700, and chown to the "
-                          "user that the agent runs as.", m->directory);
+                log_error("%s holds keys and must be a folder that only this user can write to: chmod 0700, "
+                          "and chown to the "
+                          "user that the agent runs as.",
+                          m->directory);
                 return -EPERM;
         }
         return 0;
 }
 
 int manager_new(Daemon *d, Manager **ret, int *ret_status) {
-        _cleanup_(manager_freep) Manager *m = new(Manager);
+        _cleanup_(manager_freep) Manager *m = new (Manager);
         int r;
 
         *ret_status = EXIT_FAILURE;
@@ -521,17 +532,22 @@ static int load_identity(Manager *m, int *ret_status) {
                 return 0;
         if (r < 0) {
                 *ret_status = EXIT_CREDENTIAL;
-                return log_error_errno(r, "The keys in %s cannot be used (%s). They must be whole, of mode 0600 and of this user; "
-                                          "what the kernel has stays as it is.",
-                                       m->directory, r == -EPERM ? "open to others, or not ours" : strerror(-r));
+                return log_error_errno(r,
+                                       "The keys in %s cannot be used (%s). They must be whole, of mode "
+                                       "0600 and of this user; "
+                                       "what the kernel has stays as it is.",
+                                       m->directory,
+                                       r == -EPERM ? "open to others, or not ours" : strerror(-r));
         }
         r = membership_load(m->directory, &m->membership);
         if (r == -ENOENT)
                 return 0;
         if (r < 0) {
                 *ret_status = EXIT_CREDENTIAL;
-                return log_error_errno(r, "%s/membership.json cannot be used (%s). Put it back from a backup, or remove it and join "
-                                          "again; what the kernel has stays as it is.",
+                return log_error_errno(r,
+                                       "%s/membership.json cannot be used (%s). Put it back from a backup, "
+                                       "or remove it and join "
+                                       "again; what the kernel has stays as it is.",
                                        m->directory, r == -EBADMSG ? "it is damaged" : strerror(-r));
         }
         return 1;
@@ -559,8 +575,10 @@ int manager_start(Manager *m, int *ret_status) {
                 return 0;
         r = identity_next_epoch(m->identity);
         if (r < 0) {
-                /* On a full disk the network is still to come up; the controller tells from where it counts. */
-                (void) log_warning_errno(r, "Failed to count this start in %s (%m), counting in memory.", m->directory);
+                /* On a full disk the network is still to come up; the controller tells from where it counts.
+                 */
+                (void) log_warning_errno(r, "Failed to count this start in %s (%m), counting in memory.",
+                                         m->directory);
                 m->identity->epoch++;
         }
         return start_member(m);

@@ -58,19 +58,19 @@ typedef struct Manager {
 
         Reconcile *reconcile;
         Drift *drift;
-        Sync *sync;         /* while a member */
-        Join *join;         /* while joining */
+        Sync *sync;          /* while a member */
+        Join *join;          /* while joining */
         HubNames *hub_names; /* once a hub has a name */
         Tunnels *tunnels;
 
         Undone undone[STATE_CLASSES];
         sd_event_source *confirm_timer;
         sd_event_source *settle_timer;
-        bool settled;   /* all that is wanted is known: what is not may be taken away */
+        bool settled; /* all that is wanted is known: what is not may be taken away */
         bool connected;
-        bool apply_pending;  /* batches were taken that are not applied yet */
-        uint64_t generation; /* of what is applied */
-        char error[ERROR_TEXT_MAX]; /* "": none */
+        bool apply_pending;           /* batches were taken that are not applied yet */
+        uint64_t generation;          /* of what is applied */
+        char error[ERROR_TEXT_MAX];   /* "": none */
         char refused[ERROR_TEXT_MAX]; /* why a batch was not taken; until one is */
 
         AgentState shown_state; /* what the bus was last told */
@@ -92,16 +92,17 @@ void manager_set_error(Manager *m, const char *format, ...) _printf_(2, 3); /* N
 
 /* Join is done: takes both. */
 int manager_joined(Manager *m, Identity *identity, Membership *membership) _nodiscard_;
-/* A line of the stream that is not empty. -ECONNRESET: connect again; -ENOKEY: fetch the key document first. */
+/* A line of the stream that is not empty. -ECONNRESET: connect again; -ENOKEY: fetch the key document first.
+ */
 int manager_take_line(Manager *m, const char *line, size_t len) _nodiscard_;
-void manager_settle(Manager *m);   /* everything that the controller has for us has come */
-void manager_applied(Manager *m);  /* reconcile has run */
+void manager_settle(Manager *m);  /* everything that the controller has for us has come */
+void manager_applied(Manager *m); /* reconcile has run */
 /* The controller has taken a report of what was applied when generation was that. */
 void manager_reached(Manager *m, uint64_t generation);
 void manager_set_connected(Manager *m, bool connected);
 void manager_set_revoked(Manager *m);
 void manager_set_pending(Manager *m, bool pending);
-void manager_leave(Manager *m);    /* takes everything down that is ours and forgets the keys */
+void manager_leave(Manager *m); /* takes everything down that is ours and forgets the keys */
 
 int manager_bus_register(Manager *m) _nodiscard_;
 int manager_bus_introspect(const char *name);

@@ -47,7 +47,7 @@ Membership *membership_free(Membership *m) {
 }
 
 KeyDocTrust membership_trust(const Membership *m) {
-        return (KeyDocTrust) {
+        return (KeyDocTrust){
                 .controller_id = m->controller_id,
                 .root_keys = m->root_keys,
                 .ca_pins = m->ca_pins,
@@ -80,16 +80,17 @@ int membership_set_key_document(Membership *m, const char *json, size_t len, con
 static int from_record(const Record *record, Membership *m) {
         const char *reason;
 
-        if (strlen(record->controller_id) != CONTROLLER_ID_SIZE - 1 || strv_length(record->pins) > TOKEN_PINS_MAX
-            || strv_length(record->urls) == 0 || strv_length(record->urls) > TOKEN_URLS_MAX)
+        if (strlen(record->controller_id) != CONTROLLER_ID_SIZE - 1 ||
+            strv_length(record->pins) > TOKEN_PINS_MAX || strv_length(record->urls) == 0 ||
+            strv_length(record->urls) > TOKEN_URLS_MAX)
                 return -EBADMSG;
         memcpy(m->controller_id, record->controller_id, CONTROLLER_ID_SIZE);
         m->root_keys = record->root_keys;
-        STRV_FOREACH(s, record->pins)
+        STRV_FOREACH (s, record->pins)
                 if (b64url_decode_exact(*s, m->ca_pins[m->n_ca_pins++].bytes, DIGEST_SIZE) < 0)
                         return -EBADMSG;
-        if ((record->address4 && address_parse(record->address4, &m->address4) < 0)
-            || (record->address6 && address_parse(record->address6, &m->address6) < 0))
+        if ((record->address4 && address_parse(record->address4, &m->address4) < 0) ||
+            (record->address6 && address_parse(record->address6, &m->address6) < 0))
                 return -EBADMSG;
         m->hub = record->hub;
         m->pending = record->pending;
@@ -100,13 +101,14 @@ static int from_record(const Record *record, Membership *m) {
         m->network = strdup(record->network);
         if (!m->node_id || !m->name || !m->network || strv_copy(record->urls, &m->urls) < 0)
                 return -ENOMEM;
-        return membership_set_key_document(m, record->key_document, strlen(record->key_document), &reason) < 0 ?
-                       -EBADMSG :
-                       0;
+        return membership_set_key_document(m, record->key_document, strlen(record->key_document), &reason) <
+                                               0
+                               ? -EBADMSG
+                               : 0;
 }
 
 int membership_load(const char *directory, Membership **ret) {
-        _cleanup_(membership_freep) Membership *m = new(Membership);
+        _cleanup_(membership_freep) Membership *m = new (Membership);
         _cleanup_free_ char *path = str_printf("%s/" MEMBERSHIP_FILE, directory);
         _cleanup_free_ uint8_t *text = NULL;
         _cleanup_json_ json_object *o = NULL;
@@ -135,10 +137,12 @@ static int add_addresses(json_object *o, const Membership *m) {
         char text[ADDRESS_STRING_MAX];
         int r;
 
-        r = json_add_string(o, "address4", m->address4.family == 0 ? NULL : address_format(&m->address4, text));
+        r = json_add_string(o, "address4",
+                            m->address4.family == 0 ? NULL : address_format(&m->address4, text));
         if (r < 0)
                 return r;
-        return json_add_string(o, "address6", m->address6.family == 0 ? NULL : address_format(&m->address6, text));
+        return json_add_string(o, "address6",
+                               m->address6.family == 0 ? NULL : address_format(&m->address6, text));
 }
 
 static int to_json(const Membership *m, json_object *o) {
@@ -154,13 +158,14 @@ static int to_json(const Membership *m, json_object *o) {
                 if (r < 0)
                         return r;
         }
-        if (json_add_string(o, "controller_id", m->controller_id) < 0
-            || json_add_b64url(o, "root_keys", m->root_keys.bytes, DIGEST_SIZE) < 0 || json_add_strv(o, "ca_pins", pins) < 0
-            || json_add_strv(o, "urls", m->urls) < 0 || json_add_string(o, "key_document", m->key_document) < 0
-            || json_add_u64(o, "controller_epoch", m->controller_epoch) < 0 || json_add_string(o, "node_id", m->node_id) < 0
-            || json_add_string(o, "name", m->name) < 0 || json_add_string(o, "network", m->network) < 0
-            || json_add_bool(o, "hub", m->hub) < 0 || json_add_bool(o, "pending", m->pending) < 0
-            || json_add_bool(o, "revoked", m->revoked) < 0)
+        if (json_add_string(o, "controller_id", m->controller_id) < 0 ||
+            json_add_b64url(o, "root_keys", m->root_keys.bytes, DIGEST_SIZE) < 0 ||
+            json_add_strv(o, "ca_pins", pins) < 0 || json_add_strv(o, "urls", m->urls) < 0 ||
+            json_add_string(o, "key_document", m->key_document) < 0 ||
+            json_add_u64(o, "controller_epoch", m->controller_epoch) < 0 ||
+            json_add_string(o, "node_id", m->node_id) < 0 || json_add_string(o, "name", m->name) < 0 ||
+            json_add_string(o, "network", m->network) < 0 || json_add_bool(o, "hub", m->hub) < 0 ||
+            json_add_bool(o, "pending", m->pending) < 0 || json_add_bool(o, "revoked", m->revoked) < 0)
                 return -ENOMEM;
         return add_addresses(o, m);
 }

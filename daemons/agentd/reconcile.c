@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "agentd/drift.h"
-#include "agentd/messages.h"
 #include "agentd/hub-names.h"
+#include "agentd/messages.h"
 #include "agentd/tunnels.h"
 #include "base/log.h"
 #include "base/strutil.h"
@@ -54,12 +54,13 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 int reconcile_new(Manager *m, Reconcile **ret) {
-        _cleanup_(reconcile_freep) Reconcile *r = new(Reconcile);
+        _cleanup_(reconcile_freep) Reconcile *r = new (Reconcile);
         int k;
 
         if (!r)
                 return -ENOMEM;
-        *r = (Reconcile) { .manager = m, .retry = { .base_usec = RETRY_BASE_USEC, .cap_usec = RETRY_CAP_USEC } };
+        *r = (Reconcile){ .manager = m,
+                          .retry = { .base_usec = RETRY_BASE_USEC, .cap_usec = RETRY_CAP_USEC } };
         k = sd_event_add_defer(m->event, &r->run_source, on_run, r);
         if (k < 0)
                 return k;
@@ -70,7 +71,8 @@ int reconcile_new(Manager *m, Reconcile **ret) {
         k = sd_event_source_set_enabled(r->run_source, SD_EVENT_OFF);
         if (k < 0)
                 return k;
-        k = sd_event_add_time(m->event, &r->retry_timer, CLOCK_MONOTONIC, UINT64_MAX, 100 * USEC_PER_MSEC, on_retry, r);
+        k = sd_event_add_time(m->event, &r->retry_timer, CLOCK_MONOTONIC, UINT64_MAX, 100 * USEC_PER_MSEC,
+                              on_retry, r);
         if (k < 0)
                 return k;
         k = sd_event_source_set_enabled(r->retry_timer, SD_EVENT_OFF);
@@ -110,9 +112,9 @@ static void step_failed(Outcome *o, const PlanStep *s, int error) {
         if (end)
                 *end = '\0';
         (void) snprintf(o->reason, sizeof(o->reason), "%.180s: %s", (char *) b.data,
-                        error == -EEXIST && s->type == STEP_LINK_CREATE ?
-                                "an interface of this name exists and is not ours" :
-                                strerror(-error));
+                        error == -EEXIST && s->type == STEP_LINK_CREATE
+                                        ? "an interface of this name exists and is not ours"
+                                        : strerror(-error));
 }
 
 static void run_step(Manager *m, const PlanStep *s, Outcome *o) {
@@ -157,13 +159,14 @@ static void log_applied(Manager *m, const Outcome *o, const WgCounters *before, 
         fields = str_printf("MESSAGE_ID=" MESSAGE_AGENT_APPLIED "\nSDWAN_NODE=%s\nSDWAN_REVISION=%llu",
                             m->membership ? m->membership->node_id : "", (unsigned long long) revision);
         (void) log_fields_errno(LOG_INFO, 0, fields,
-                                "applied revision %llu: wireguard messages=%llu peers=%llu rtnl messages=%llu steps=%zu "
+                                "applied revision %llu: wireguard messages=%llu peers=%llu rtnl "
+                                "messages=%llu steps=%zu "
                                 "failed=%zu waiting=%zu",
                                 (unsigned long long) revision,
                                 (unsigned long long) (now->messages_sent - before->messages_sent),
                                 (unsigned long long) (now->peers_sent - before->peers_sent),
-                                (unsigned long long) (rtnl_messages_sent(m->kernel->rtnl) - rtnl_before), o->done, o->failed,
-                                o->waiting);
+                                (unsigned long long) (rtnl_messages_sent(m->kernel->rtnl) - rtnl_before),
+                                o->done, o->failed, o->waiting);
 }
 
 static void run_finished(Manager *m, const Outcome *o) {
@@ -176,8 +179,8 @@ static void run_finished(Manager *m, const Outcome *o) {
         if (o->failed > 0) {
                 uint64_t wait = MAX(backoff_next(&r->retry, crypto_random_u64()), USEC_PER_SEC);
 
-                log_warning("Failed to apply %zu of the wanted changes, trying again in %llu s: %s", o->failed,
-                            (unsigned long long) (wait / USEC_PER_SEC), o->reason);
+                log_warning("Failed to apply %zu of the wanted changes, trying again in %llu s: %s",
+                            o->failed, (unsigned long long) (wait / USEC_PER_SEC), o->reason);
                 manager_set_error(m, "%s", o->reason);
                 retry_in(r, wait);
                 return;
@@ -185,8 +188,10 @@ static void run_finished(Manager *m, const Outcome *o) {
         backoff_reset(&r->retry);
         if (o->waiting > 0) {
                 if (!r->waiting_logged)
-                        log_notice("Waiting for %zu interfaces whose WireGuard implementation is not running yet "
-                                   "(/run/wireguard/<interface>.sock).", o->waiting);
+                        log_notice("Waiting for %zu interfaces whose WireGuard implementation is not "
+                                   "running yet "
+                                   "(/run/wireguard/<interface>.sock).",
+                                   o->waiting);
                 r->waiting_logged = true;
                 retry_in(r, WAIT_USEC);
                 manager_set_error(m, "%zu interfaces are not there yet", o->waiting);
@@ -226,8 +231,7 @@ int reconcile_run(Manager *m) {
                 log_applied(m, &o, &before, rtnl_before);
         run_finished(m, &o);
         verify_later(m, &o);
-        if (o.done > 0)
-                tunnels_changed(m);
+        tunnels_changed(m); /* also of what was adopted, and of a peer with a new name */
         manager_applied(m);
         return 0;
 }

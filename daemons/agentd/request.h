@@ -14,5 +14,5 @@ typedef struct RequestHeaders {
         size_t n;
 } RequestHeaders;
 
-int request_headers(Manager *m, const char *method, const char *path, const char *query, const void *body, size_t body_len,
-                    RequestHeaders *ret) _nodiscard_;
+int request_headers(Manager *m, const char *method, const char *path, const char *query, const void *body,
+                    size_t body_len, RequestHeaders *ret) _nodiscard_;

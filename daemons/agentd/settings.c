@@ -18,7 +18,8 @@ static const char *const backends[] = {
 
 static const ConfItem items[] = {
         { "Agent", "WireGuard", CONF_ENUM, offsetof(Settings, wireguard), .values = backends },
-        { "Agent", "ConfirmTimeout", CONF_TIMESPAN, offsetof(Settings, confirm_usec), .max = CONFIRM_MAX_USEC },
+        { "Agent", "ConfirmTimeout", CONF_TIMESPAN, offsetof(Settings, confirm_usec),
+          .max = CONFIRM_MAX_USEC },
 };
 
 int settings_load(Settings *ret) {
@@ -29,7 +30,8 @@ int settings_load(Settings *ret) {
 
         r = conf_load(path ?: SETTINGS_PATH, items, ELEMENTSOF(items), &s, &error);
         if (r < 0)
-                return log_error_errno(r, "Failed to read the configuration: %s", error.text[0] != '\0' ? error.text : strerror(-r));
+                return log_error_errno(r, "Failed to read the configuration: %s",
+                                       error.text[0] != '\0' ? error.text : strerror(-r));
         *ret = s;
         return 0;
 }

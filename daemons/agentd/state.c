@@ -14,8 +14,10 @@
 #define STATE_FOLD_LINES 64
 
 static const char *const class_files[STATE_CLASSES] = {
-        [TOPIC_NODE] = "topic-node",         [TOPIC_HUBS] = "topic-hubs",
-        [TOPIC_LANES] = "topic-lanes",       [TOPIC_PREFIXES] = "topic-prefixes",
+        [TOPIC_NODE] = "topic-node",
+        [TOPIC_HUBS] = "topic-hubs",
+        [TOPIC_LANES] = "topic-lanes",
+        [TOPIC_PREFIXES] = "topic-prefixes",
         [TOPIC_AGGREGATES] = "topic-aggregates",
 };
 
@@ -27,7 +29,7 @@ State *state_free(State *s) {
 }
 
 int state_new(const char *directory, const Identity *identity, const KeyDoc *keys, State **ret) {
-        _cleanup_(state_freep) State *s = new(State);
+        _cleanup_(state_freep) State *s = new (State);
 
         if (!s)
                 return -ENOMEM;
@@ -52,7 +54,8 @@ static const PublicKey *lookup_self(const char *key_id, void *userdata) {
         return streq(key_id, STATE_KEY_ID) ? userdata : NULL;
 }
 
-static int parse_payload(const State *s, const uint8_t *payload, size_t len, Batch *ret, const char **ret_reason) {
+static int parse_payload(const State *s, const uint8_t *payload, size_t len, Batch *ret,
+                         const char **ret_reason) {
         Batch b = { 0 };
         int r;
 
@@ -74,7 +77,8 @@ int state_verify_line(const State *s, const char *line, size_t len, Batch *ret, 
         int r;
 
         *ret_reason = "the signature does not match";
-        r = envelope_decode(line, len, DOMAIN_BATCH, lookup_controller, (void *) s->keys, &payload, &payload_len);
+        r = envelope_decode(line, len, DOMAIN_BATCH, lookup_controller, (void *) s->keys, &payload,
+                            &payload_len);
         if (r < 0)
                 return r;
         return parse_payload(s, payload, payload_len, ret, ret_reason);
@@ -86,8 +90,8 @@ static int verify_folded(const State *s, const char *line, size_t len, Batch *re
         size_t payload_len = 0;
         int r;
 
-        r = envelope_decode(line, len, DOMAIN_STATE, lookup_self, (void *) &s->identity->identity_public, &payload,
-                            &payload_len);
+        r = envelope_decode(line, len, DOMAIN_STATE, lookup_self, (void *) &s->identity->identity_public,
+                            &payload, &payload_len);
         if (r < 0)
                 return r;
         return parse_payload(s, payload, payload_len, ret, ret_reason);
@@ -147,14 +151,14 @@ static bool next_line(const uint8_t *data, size_t len, size_t *at, Line *ret) {
 
         if (!end)
                 return false;
-        *ret = (Line) { (const char *) data + *at, (size_t) (end - (data + *at)) };
+        *ret = (Line){ (const char *) data + *at, (size_t) (end - (data + *at)) };
         *at += ret->len + 1;
         return true;
 }
 
 /* Verifies all lines before any of them is used: what is damaged is not used in part. */
-static int read_batches(const State *s, TopicClass class, const uint8_t *data, size_t len, StateTopic *t, Batch **ret,
-                        size_t *ret_n) {
+static int read_batches(const State *s, TopicClass class, const uint8_t *data, size_t len, StateTopic *t,
+                        Batch **ret, size_t *ret_n) {
         Batch *batches = NULL;
         const char *reason;
         size_t n = 0, at = 0;
@@ -171,9 +175,9 @@ static int read_batches(const State *s, TopicClass class, const uint8_t *data, s
                         r = verify_folded(s, line.text, line.len, &b, &reason);
                 if (r < 0)
                         break;
-                r = topic_parse(b.topic, &c, owner) < 0 || c != class || (n > 0 && !streq(b.topic, t->topic)) ?
-                            -EBADMSG :
-                            check_topic(t, &b);
+                r = topic_parse(b.topic, &c, owner) < 0 || c != class || (n > 0 && !streq(b.topic, t->topic))
+                                    ? -EBADMSG
+                                    : check_topic(t, &b);
                 more = r == 0 ? reallocarray(batches, n + 1, sizeof(Batch)) : NULL;
                 if (!more) {
                         batch_done(&b);
@@ -207,7 +211,8 @@ static int cut_file(const char *path, uint64_t length) {
         return 0;
 }
 
-static int load_topic(State *s, TopicClass class, int (*visit)(const Batch *b, void *userdata), void *userdata) {
+static int load_topic(State *s, TopicClass class, int (*visit)(const Batch *b, void *userdata),
+                      void *userdata) {
         _cleanup_free_ char *path = topic_path(s, class, ""), *undo = topic_path(s, class, ".undo");
         _cleanup_free_ uint8_t *data = NULL;
         StateTopic t = { 0 };
@@ -228,9 +233,11 @@ static int load_topic(State *s, TopicClass class, int (*visit)(const Batch *b, v
                 r = visit(&batches[i], userdata);
         free_batches(batches, n);
         if (r < 0) {
-                log_warning_errno(r, "The stored state in %s is damaged (%m), ignoring it until the controller sends it anew.",
+                log_warning_errno(r,
+                                  "The stored state in %s is damaged (%m), ignoring it until the controller "
+                                  "sends it anew.",
                                   path);
-                s->topics[class] = (StateTopic) { .damaged = true };
+                s->topics[class] = (StateTopic){ .damaged = true };
                 return 1;
         }
         if (t.length < len) {
@@ -314,7 +321,8 @@ int state_append(State *s, const Batch *b, const char *line, size_t len) {
                 return 0; /* a line without its beginning is of no use */
         r = fresh ? replace_file(t, path, undo, line, len) : append_line(path, t->length, line, len);
         if (r < 0) {
-                /* What is on disk stays good, but lines may not be left out: the rest waits for a snapshot. */
+                /* What is on disk stays good, but lines may not be left out: the rest waits for a snapshot.
+                 */
                 t->damaged = true;
                 return r;
         }
@@ -344,7 +352,7 @@ static int fold_items(const Batch *batches, size_t n, Batch *ret) {
 
         for (size_t i = 0; i < n && r >= 0; i++) {
                 if (batches[i].snapshot)
-                        HASH_ITER(hh, table, f, next) {
+                        HASH_ITER (hh, table, f, next) {
                                 HASH_DEL(table, f);
                                 free(f);
                         }
@@ -353,7 +361,7 @@ static int fold_items(const Batch *batches, size_t n, Batch *ret) {
 
                         HASH_FIND_STR(table, item->id, f);
                         if (!f) {
-                                f = new(Folded);
+                                f = new (Folded);
                                 if (!f) {
                                         r = -ENOMEM;
                                         break;
@@ -368,7 +376,7 @@ static int fold_items(const Batch *batches, size_t n, Batch *ret) {
         ret->items = r < 0 ? NULL : new0(BatchItem, MAX(HASH_COUNT(table), 1U));
         if (r >= 0 && !ret->items)
                 r = -ENOMEM;
-        HASH_ITER(hh, table, f, next) {
+        HASH_ITER (hh, table, f, next) {
                 if (r >= 0 && f->item.data)
                         ret->items[ret->n_items++] = f->item;
                 HASH_DEL(table, f);
@@ -379,7 +387,8 @@ static int fold_items(const Batch *batches, size_t n, Batch *ret) {
         return r;
 }
 
-static int fold_to_line(const State *s, const StateTopic *t, const Batch *batches, size_t n, char **ret, size_t *ret_len) {
+static int fold_to_line(const State *s, const StateTopic *t, const Batch *batches, size_t n, char **ret,
+                        size_t *ret_len) {
         _cleanup_free_ char *payload = NULL;
         size_t len = 0;
         Batch b = {
@@ -397,7 +406,8 @@ static int fold_to_line(const State *s, const StateTopic *t, const Batch *batche
         free(b.items);
         if (r < 0)
                 return r;
-        return envelope_encode(s->identity->identity, STATE_KEY_ID, DOMAIN_STATE, payload, len, ret, ret_len);
+        return envelope_encode(s->identity->identity, STATE_KEY_ID, DOMAIN_STATE, payload, len, ret,
+                               ret_len);
 }
 
 /* Puts one line in the place of many. */
@@ -445,7 +455,8 @@ void state_confirm(State *s) {
                 if (t->lines > STATE_FOLD_LINES && !t->damaged) {
                         int r = fold_topic(s, (TopicClass) i);
                         if (r < 0)
-                                log_warning_errno(r, "Failed to fold the stored state of %s, ignoring: %m", t->topic);
+                                log_warning_errno(r, "Failed to fold the stored state of %s, ignoring: %m",
+                                                  t->topic);
                 }
                 topic_confirm(t);
         }
@@ -453,15 +464,16 @@ void state_confirm(State *s) {
 
 bool state_is_confirmed(const State *s) {
         for (int i = 0; i < STATE_CLASSES; i++)
-                if (s->topics[i].revision != s->topics[i].confirmed_revision
-                    || s->topics[i].epoch != s->topics[i].confirmed_epoch)
+                if (s->topics[i].revision != s->topics[i].confirmed_revision ||
+                    s->topics[i].epoch != s->topics[i].confirmed_epoch)
                         return false;
         return true;
 }
 
 int state_undo(State *s) {
         for (int i = 0; i < STATE_CLASSES; i++) {
-                _cleanup_free_ char *path = topic_path(s, (TopicClass) i, ""), *undo = topic_path(s, (TopicClass) i, ".undo");
+                _cleanup_free_ char *path = topic_path(s, (TopicClass) i, ""),
+                                    *undo = topic_path(s, (TopicClass) i, ".undo");
                 StateTopic *t = &s->topics[i];
                 int r = 0;
 
@@ -483,13 +495,14 @@ int state_erase(State *s) {
         int r = 0;
 
         for (int i = 0; i < STATE_CLASSES; i++) {
-                _cleanup_free_ char *path = topic_path(s, (TopicClass) i, ""), *undo = topic_path(s, (TopicClass) i, ".undo");
+                _cleanup_free_ char *path = topic_path(s, (TopicClass) i, ""),
+                                    *undo = topic_path(s, (TopicClass) i, ".undo");
 
                 if (!path || !undo)
                         return -ENOMEM;
                 if ((unlink(path) < 0 && errno != ENOENT) || (unlink(undo) < 0 && errno != ENOENT))
                         r = -errno;
-                s->topics[i] = (StateTopic) { 0 };
+                s->topics[i] = (StateTopic){ 0 };
         }
         return r;
 }

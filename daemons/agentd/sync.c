@@ -18,7 +18,8 @@
 #define RETRY_BASE_USEC USEC_PER_SEC
 #define RETRY_CAP_USEC (60 * USEC_PER_SEC)
 #define HEALTHY_USEC (300 * USEC_PER_SEC)
-#define LOST_JITTER_USEC (30 * USEC_PER_SEC) /* of connections that were healthy: all agents lose them at once */
+#define LOST_JITTER_USEC \
+        (30 * USEC_PER_SEC) /* of connections that were healthy: all agents lose them at once */
 #define REVOKED_USEC (3600 * USEC_PER_SEC)
 #define REPORT_RETRY_CAP_USEC (10 * USEC_PER_SEC)
 #define LOG_EVERY_USEC (300 * USEC_PER_SEC)
@@ -31,12 +32,12 @@ struct Sync {
         sd_event_source *timer, *report_timer;
         Backoff retry, report_retry;
         uint64_t connected_usec, logged_usec;
-        bool up;            /* the stream has said something */
+        bool up; /* the stream has said something */
         bool report_wanted;
         char *acknowledged; /* the last report that the controller has taken on this connection */
         char *sent;
         uint64_t sent_generation;
-        bool restart;       /* on_line may not take its own stream down: the defer does */
+        bool restart; /* on_line may not take its own stream down: the defer does */
         bool fetch_keys;
         bool revoked;
         unsigned seq_retries;
@@ -121,9 +122,10 @@ static void parse_problem(const HttpResponse *response, char ret_code[static 64]
 
         ret_code[0] = '\0';
         *ret_min = 0;
-        if (!response->body || json_parse((const char *) response->body, response->body_len, 0, NULL, &o) < 0
-            || json_object_get_type(o) != json_type_object
-            || json_dispatch(o, fields, ELEMENTSOF(fields), true, &p, NULL) < 0)
+        if (!response->body ||
+            json_parse((const char *) response->body, response->body_len, 0, NULL, &o) < 0 ||
+            json_object_get_type(o) != json_type_object ||
+            json_dispatch(o, fields, ELEMENTSOF(fields), true, &p, NULL) < 0)
                 return;
         (void) snprintf(ret_code, 64, "%s", strempty(p.code));
         *ret_min = p.min;
@@ -136,7 +138,8 @@ static bool take_refusal(Sync *s, const HttpResponse *response) {
         uint64_t min;
 
         parse_problem(response, code, &min);
-        if (response->status == 401 && (streq(code, "seq_behind") || streq(code, "replayed")) && s->seq_retries < 3) {
+        if (response->status == 401 && (streq(code, "seq_behind") || streq(code, "replayed")) &&
+            s->seq_retries < 3) {
                 s->seq_retries++;
                 identity_skip_sequence(m->identity, min);
                 return true;
@@ -235,7 +238,8 @@ static char *have_query(const Manager *m) {
 
                 if (t->topic[0] == '\0' || !desired_wants_topic(m->desired, (TopicClass) i))
                         continue;
-                if (buffer_appendf(&b, "%s%s@%llu", first ? "have=" : ",", t->topic, (unsigned long long) t->revision) < 0)
+                if (buffer_appendf(&b, "%s%s@%llu", first ? "have=" : ",", t->topic,
+                                   (unsigned long long) t->revision) < 0)
                         return NULL;
                 first = false;
         }
@@ -260,8 +264,8 @@ static int open_stream(Sync *s) {
         r = client_get(s, &s->stream_client, &client);
         if (r < 0)
                 return r;
-        return http_client_stream(client, target, headers.fields, headers.n, LINE_BYTES_MAX, SILENCE_USEC, on_line,
-                                  on_stream_done, s, &s->stream);
+        return http_client_stream(client, target, headers.fields, headers.n, LINE_BYTES_MAX, SILENCE_USEC,
+                                  on_line, on_stream_done, s, &s->stream);
 }
 
 static void on_keys(const HttpResponse *response, void *userdata) {
@@ -272,11 +276,13 @@ static void on_keys(const HttpResponse *response, void *userdata) {
 
         s->report = NULL;
         if (response->error == 0 && response->status == 200)
-                r = membership_set_key_document(m->membership, (const char *) response->body, response->body_len, &reason);
+                r = membership_set_key_document(m->membership, (const char *) response->body,
+                                                response->body_len, &reason);
         if (r >= 0)
                 r = membership_save(m->directory, m->membership);
         if (r < 0)
-                log_warning_errno(r, "Failed to renew the key document, going on with the one there is: %s", reason);
+                log_warning_errno(r, "Failed to renew the key document, going on with the one there is: %s",
+                                  reason);
         r = open_stream(s);
         if (r < 0)
                 retry(s, 0, false);
@@ -307,7 +313,8 @@ void sync_start(Sync *s) {
                 retry(s, 0, false);
                 return;
         }
-        /* A stream with nothing new says nothing for a while: the answer to a report shows that we are through. */
+        /* A stream with nothing new says nothing for a while: the answer to a report shows that we are
+         * through. */
         if (s->stream)
                 sync_report(s);
 }
@@ -323,7 +330,7 @@ static int on_report_timer(sd_event_source *source, uint64_t usec, void *userdat
 }
 
 int sync_new(Manager *m, Sync **ret) {
-        _cleanup_(sync_freep) Sync *s = new(Sync);
+        _cleanup_(sync_freep) Sync *s = new (Sync);
         sd_event_source **timers[] = { NULL, NULL };
         static const sd_event_time_handler_t handlers[] = { on_timer, on_report_timer };
         int r;
@@ -331,12 +338,13 @@ int sync_new(Manager *m, Sync **ret) {
         if (!s)
                 return -ENOMEM;
         s->manager = m;
-        s->retry = (Backoff) { .base_usec = RETRY_BASE_USEC, .cap_usec = RETRY_CAP_USEC };
-        s->report_retry = (Backoff) { .base_usec = RETRY_BASE_USEC, .cap_usec = REPORT_RETRY_CAP_USEC };
+        s->retry = (Backoff){ .base_usec = RETRY_BASE_USEC, .cap_usec = RETRY_CAP_USEC };
+        s->report_retry = (Backoff){ .base_usec = RETRY_BASE_USEC, .cap_usec = REPORT_RETRY_CAP_USEC };
         timers[0] = &s->timer;
         timers[1] = &s->report_timer;
         for (size_t i = 0; i < ELEMENTSOF(timers); i++) {
-                r = sd_event_add_time(m->event, timers[i], CLOCK_MONOTONIC, UINT64_MAX, 10 * USEC_PER_MSEC, handlers[i], s);
+                r = sd_event_add_time(m->event, timers[i], CLOCK_MONOTONIC, UINT64_MAX, 10 * USEC_PER_MSEC,
+                                      handlers[i], s);
                 if (r < 0)
                         return r;
                 r = sd_event_source_set_enabled(*timers[i], SD_EVENT_OFF);
@@ -373,9 +381,10 @@ static char *report_body(const Manager *m, size_t *ret_len) {
                         json_object_put(applied);
                 return NULL;
         }
-        if (json_add(o, "applied", applied) < 0
-            || json_add_string(o, "state", error[0] != '\0' ? "failed" : "in-sync") < 0
-            || (error[0] != '\0' && json_add_string(o, "error", error) < 0) || json_add_string(o, "version", SDWAN_VERSION) < 0)
+        if (json_add(o, "applied", applied) < 0 ||
+            json_add_string(o, "state", error[0] != '\0' ? "failed" : "in-sync") < 0 ||
+            (error[0] != '\0' && json_add_string(o, "error", error) < 0) ||
+            json_add_string(o, "version", SDWAN_VERSION) < 0)
                 return NULL;
         return json_format(o, ret_len);
 }
@@ -400,7 +409,8 @@ static void on_report_done(const HttpResponse *response, void *userdata) {
                         report_again(s, 0);
                 return;
         }
-        if (response->error == 0 && response->status < 500 && response->status != 429 && !take_refusal(s, response)) {
+        if (response->error == 0 && response->status < 500 && response->status != 429 &&
+            !take_refusal(s, response)) {
                 log_warning("The controller refuses a report with status %u, ignoring.", response->status);
                 return;
         }
@@ -408,7 +418,8 @@ static void on_report_done(const HttpResponse *response, void *userdata) {
         report_again(s, MAX(backoff_next(&s->report_retry, crypto_random_u64()), 100 * USEC_PER_MSEC));
 }
 
-static int post(Sync *s, const char *path, const char *body, size_t len, void (*done)(const HttpResponse *, void *)) {
+static int post(Sync *s, const char *path, const char *body, size_t len,
+                void (*done)(const HttpResponse *, void *)) {
         RequestHeaders headers;
         HttpClient *client;
         int r;
@@ -419,7 +430,8 @@ static int post(Sync *s, const char *path, const char *body, size_t len, void (*
         r = client_get(s, &s->client, &client);
         if (r < 0)
                 return r;
-        return http_client_call(client, "POST", path, headers.fields, headers.n, body, len, done, s, &s->report);
+        return http_client_call(client, "POST", path, headers.fields, headers.n, body, len, done, s,
+                                &s->report);
 }
 
 static void send_report(Sync *s) {
@@ -462,13 +474,14 @@ static void on_leave_done(const HttpResponse *response, void *userdata) {
         s->report = NULL;
         s->leave_done = NULL;
         parse_problem(response, code, &min);
-        if (response->error == 0
-            && ((response->status >= 200 && response->status < 300) || streq(code, "revoked") || response->status == 404))
+        if (response->error == 0 && ((response->status >= 200 && response->status < 300) ||
+                                     streq(code, "revoked") || response->status == 404))
                 r = 0;
         if (response->error != 0)
                 (void) snprintf(reason, sizeof(reason), "%s", response->reason);
         else
-                (void) snprintf(reason, sizeof(reason), "the controller answers with status %u", response->status);
+                (void) snprintf(reason, sizeof(reason), "the controller answers with status %u",
+                                response->status);
         if (r < 0 && response->error == 0 && streq(code, "seq_behind")) {
                 identity_skip_sequence(s->manager->identity, min);
                 r = sync_leave(s, done, s->leave_userdata);

@@ -9,9 +9,10 @@ Sync *sync_free(Sync *s);
 DEFINE_CLEANUP(Sync *, sync_free);
 int sync_new(Manager *m, Sync **ret) _nodiscard_;
 
-void sync_start(Sync *s);     /* connects at once; drops what is under way */
+void sync_start(Sync *s); /* connects at once; drops what is under way */
 void sync_reconnect_in(Sync *s, uint64_t usec);
-void sync_report(Sync *s);    /* tells the controller what is applied, and how it went */
+void sync_report(Sync *s); /* tells the controller what is applied, and how it went */
 /* done: 0 when the controller has removed the node or does not know it any more, else negative errno. */
-int sync_leave(Sync *s, void (*done)(int result, const char *reason, void *userdata), void *userdata) _nodiscard_;
+int sync_leave(Sync *s, void (*done)(int result, const char *reason, void *userdata),
+               void *userdata) _nodiscard_;
 const char *sync_url(const Sync *s);

@@ -14,15 +14,16 @@ static const Tunnel *tunnel_at(Manager *m, const char *path) {
         return tunnels_find(m, id);
 }
 
-static int tunnel_find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
-                       sd_bus_error *reterr) {
+static int tunnel_find(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                       void **ret_found, sd_bus_error *reterr) {
         if (!tunnel_at(userdata, path))
                 return 0;
         *ret_found = userdata;
         return 1;
 }
 
-static int tunnel_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *reterr) {
+static int tunnel_enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
+                            sd_bus_error *reterr) {
         _cleanup_(strv_freep) char **paths = NULL;
         Manager *m = userdata;
         const Tunnel *t;
@@ -41,8 +42,8 @@ static int tunnel_enumerate(sd_bus *bus, const char *prefix, void *userdata, cha
         return 1;
 }
 
-static int property_string(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                           void *userdata, sd_bus_error *reterr) {
+static int property_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+                           sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
         char key[B64_SIZE(KEY_SIZE)], endpoint[ENDPOINT_STRING_MAX] = "";
         const Tunnel *t = tunnel_at(userdata, path);
         const char *s = "";
@@ -65,19 +66,21 @@ static int property_string(sd_bus *bus, const char *path, const char *interface,
         return sd_bus_message_append(reply, "s", strempty(s));
 }
 
-static int property_number(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                           void *userdata, sd_bus_error *reterr) {
+static int property_number(sd_bus *bus, const char *path, const char *interface, const char *property,
+                           sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
         const Tunnel *t = tunnel_at(userdata, path);
         uint64_t n;
 
         if (!t)
                 return -ENOENT;
-        n = streq(property, "LastHandshake") ? t->last_handshake_usec : streq(property, "RxBytes") ? t->rx_bytes : t->tx_bytes;
+        n = streq(property, "LastHandshake") ? t->last_handshake_usec
+            : streq(property, "RxBytes")     ? t->rx_bytes
+                                             : t->tx_bytes;
         return sd_bus_message_append(reply, "t", n);
 }
 
-static int property_up(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-                       void *userdata, sd_bus_error *reterr) {
+static int property_up(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *reterr) {
         const Tunnel *t = tunnel_at(userdata, path);
 
         return t ? sd_bus_message_append(reply, "b", tunnel_is_up(t)) : -ENOENT;
@@ -99,7 +102,7 @@ static const sd_bus_vtable tunnel_vtable[] = {
 };
 
 BusInterface tunnel_bus_interface(void) {
-        return (BusInterface) {
+        return (BusInterface){
                 .path = BUS_TUNNEL_PREFIX,
                 .interface = BUS_TUNNEL_INTERFACE,
                 .vtable = tunnel_vtable,

@@ -31,7 +31,7 @@ static void list_done(TunnelList *l) {
                 free(l->items[i].peer_node);
         }
         free(l->items);
-        *l = (TunnelList) { 0 };
+        *l = (TunnelList){ 0 };
 }
 
 Tunnels *tunnels_free(Tunnels *t) {
@@ -48,12 +48,13 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 int tunnels_new(Manager *m, Tunnels **ret) {
-        _cleanup_(tunnels_freep) Tunnels *t = new(Tunnels);
+        _cleanup_(tunnels_freep) Tunnels *t = new (Tunnels);
         int r;
 
         if (!t)
                 return -ENOMEM;
-        r = sd_event_add_time(m->event, &t->timer, CLOCK_MONOTONIC, UINT64_MAX, 50 * USEC_PER_MSEC, on_timer, m);
+        r = sd_event_add_time(m->event, &t->timer, CLOCK_MONOTONIC, UINT64_MAX, 50 * USEC_PER_MSEC, on_timer,
+                              m);
         if (r < 0)
                 return r;
         r = sd_event_source_set_enabled(t->timer, SD_EVENT_OFF);
@@ -94,7 +95,9 @@ static void add_tunnel(const char *device, const PublicKey *key, const DesiredPe
                 t->allocated = n;
         }
         to = &t->items[t->n];
-        *to = (Tunnel) { .key = *key, .peer_name = strdup(strempty(peer->name)), .peer_node = strdup(peer->node) };
+        *to = (Tunnel){ .key = *key,
+                        .peer_name = strdup(strempty(peer->name)),
+                        .peer_node = strdup(peer->node) };
         (void) snprintf(to->device, sizeof(to->device), "%s", device);
         tunnel_id(device, key, to->id);
         t->n++;
@@ -123,7 +126,7 @@ static void rebuild(Manager *m) {
         Tunnels *t = m->tunnels;
         TunnelList before = t->list;
 
-        t->list = (TunnelList) { 0 };
+        t->list = (TunnelList){ 0 };
         t->stale = false;
         t->read_usec = 0;
         if (m->desired)

@@ -6,7 +6,8 @@
 
 #define TUNNEL_ID_MAX 48
 
-/* What the bus shows of tunnels. Counters are read from the kernel when somebody asks, at most once a second. */
+/* What the bus shows of tunnels. Counters are read from the kernel when somebody asks, at most once a
+ * second. */
 typedef struct Tunnel {
         char id[TUNNEL_ID_MAX]; /* "sdw1", on a lane "sdwl0_<first 16 digits of the key>" */
         char *peer_name, *peer_node;
@@ -19,7 +20,8 @@ typedef struct Tunnel {
 Tunnels *tunnels_free(Tunnels *t);
 DEFINE_CLEANUP(Tunnels *, tunnels_free);
 int tunnels_new(Manager *m, Tunnels **ret) _nodiscard_;
-void tunnels_changed(Manager *m); /* what is wanted is another: look again when asked, tell the bus who came and went */
+void tunnels_changed(Manager *m); /* what is wanted is another: look again when asked, tell the bus who came
+                                     and went */
 /* Brings the counters up to date and lends the list until the next call. */
 size_t tunnels_list(Manager *m, const Tunnel **ret);
 const Tunnel *tunnels_find(Manager *m, const char *id);

@@ -67,7 +67,6 @@ static int write_text(const Settings *s, const char *folder, const char *name, c
 
 /* What a crash left of a first start: nobody has seen it yet. */
 static int remove_unfinished(const char *folder) {
-        _cleanup_free_ char *path = NULL;
         struct dirent *e;
         DIR *d;
 

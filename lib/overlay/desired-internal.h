@@ -14,7 +14,8 @@ typedef struct DesiredPrefix {
         char id[];
 } DesiredPrefix;
 
-/* What is compiled as one: a node ("<node id>"), one aggregate ("aggregate/<item id>"), or what is everybody's (""). */
+/* What is compiled as one: a node ("<node id>"), one aggregate ("aggregate/<item id>"), or what is
+ * everybody's (""). */
 typedef struct Unit {
         UT_hash_handle hh;
         PlanOwner owner;

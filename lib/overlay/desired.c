@@ -20,7 +20,14 @@ typedef struct Decoded {
                 ItemPeer peer;
                 ItemPrefix prefix;
         };
-        enum { DECODED_NONE, DECODED_SELF, DECODED_NETWORK, DECODED_HUB, DECODED_PEER, DECODED_PREFIX } shape;
+        enum {
+                DECODED_NONE,
+                DECODED_SELF,
+                DECODED_NETWORK,
+                DECODED_HUB,
+                DECODED_PEER,
+                DECODED_PREFIX
+        } shape;
 } Decoded;
 
 static void decoded_done(Decoded *i) {
@@ -115,9 +122,9 @@ Desired *desired_free(Desired *d) {
         if (!d)
                 return NULL;
         plan_set_allowed_handler(d->plan, NULL, NULL);
-        HASH_ITER(hh, d->units, u, next)
+        HASH_ITER (hh, d->units, u, next)
                 unit_free(d, u);
-        HASH_ITER(hh, d->names, n, next_name) {
+        HASH_ITER (hh, d->names, n, next_name) {
                 HASH_DEL(d->names, n);
                 free(n);
         }
@@ -136,7 +143,7 @@ int desired_new(const char *node_id, const char *network, const PublicKey *own_k
 
         if (strlen(node_id) >= OBJECT_ID_MAX || strlen(network) >= OBJECT_ID_MAX)
                 return -EINVAL;
-        d = new(Desired);
+        d = new (Desired);
         if (!d)
                 return -ENOMEM;
         d->plan = p;
@@ -186,7 +193,7 @@ bool desired_wants_topic(const Desired *d, TopicClass class) {
 }
 
 bool desired_hub_endpoint(Desired *d, const ItemHub *hub, Address *ret) {
-        STRV_FOREACH(e, hub->endpoints) {
+        STRV_FOREACH (e, hub->endpoints) {
                 DesiredName *n;
 
                 if (address_parse(*e, ret) >= 0)
@@ -207,7 +214,8 @@ bool desired_hub_usable(Desired *d, const Unit *u) {
         return true;
 }
 
-/* Hubs choose among each other's slots and are the exits of spokes: few, so one that changes is compiled with all. */
+/* Hubs choose among each other's slots and are the exits of spokes: few, so one that changes is compiled
+ * with all. */
 static void mark_hubs(Desired *d) {
         for (Unit *u = d->units; u; u = u->hh.next)
                 if (u->hub)
@@ -233,12 +241,13 @@ int desired_set_address(Desired *d, const char *name, const Address *a) {
         return 1;
 }
 
-void desired_foreach_name(Desired *d, void (*visit)(const char *name, const Address *address, void *userdata),
+void desired_foreach_name(Desired *d,
+                          void (*visit)(const char *name, const Address *address, void *userdata),
                           void *userdata) {
         for (Unit *u = d->units; u; u = u->hh.next) {
                 if (!u->hub)
                         continue;
-                STRV_FOREACH(e, u->hub->endpoints) {
+                STRV_FOREACH (e, u->hub->endpoints) {
                         DesiredName *n;
                         Address a;
 
@@ -278,8 +287,8 @@ static int decode_self(Desired *d, json_object *o, Decoded *ret, const char **re
 
         if (r < 0)
                 return r;
-        if (ret->self.network && strlen(ret->self.network) < OBJECT_ID_MAX && ret->self.hub_slot <= HUB_SLOT_MAX
-            && (ret->self.role != ROLE_HUB || ret->self.hub_slot != 0))
+        if (ret->self.network && strlen(ret->self.network) < OBJECT_ID_MAX &&
+            ret->self.hub_slot <= HUB_SLOT_MAX && (ret->self.role != ROLE_HUB || ret->self.hub_slot != 0))
                 return 0;
         *reason = "network or hub slot out of range";
         item_self_done(&ret->self);
@@ -310,7 +319,8 @@ static int decode_peer(json_object *o, Decoded *ret, const char **reason) {
         return -EBADMSG;
 }
 
-static int decode_prefix(TopicClass class, const char *id, json_object *o, Decoded *ret, const char **reason) {
+static int decode_prefix(TopicClass class, const char *id, json_object *o, Decoded *ret,
+                         const char **reason) {
         int r = item_prefix_from_json(o, &ret->prefix, reason);
 
         if (r < 0)
@@ -325,12 +335,13 @@ static int decode_prefix(TopicClass class, const char *id, json_object *o, Decod
         return -EBADMSG;
 }
 
-static int decode_item(Desired *d, TopicClass class, const BatchItem *item, Decoded *ret, const char **reason) {
+static int decode_item(Desired *d, TopicClass class, const BatchItem *item, Decoded *ret,
+                       const char **reason) {
         char node[OBJECT_ID_MAX];
         bool first;
         int r;
 
-        *ret = (Decoded) { .class = class, .tombstone = !item->data };
+        *ret = (Decoded){ .class = class, .tombstone = !item->data };
         *reason = "unknown item";
         switch (class) {
         case TOPIC_NODE:
@@ -367,12 +378,12 @@ static int decode_item(Desired *d, TopicClass class, const BatchItem *item, Deco
 static void drop_network(Desired *d) {
         Unit *u, *next;
 
-        HASH_ITER(hh, d->units, u, next) {
+        HASH_ITER (hh, d->units, u, next) {
                 while (u->prefixes)
                         prefix_drop(d, u->prefixes);
                 unit_drop_hub(u);
                 unit_drop_peer(u);
-                u->aggregate = (Prefix) { 0 };
+                u->aggregate = (Prefix){ 0 };
         }
         if (d->network)
                 item_network_done(d->network);
@@ -383,7 +394,7 @@ static int take_self(Desired *d, Decoded *i) {
         ItemSelf *self = NULL;
 
         if (!i->tombstone) {
-                self = new(ItemSelf);
+                self = new (ItemSelf);
                 if (!self)
                         return -ENOMEM;
                 *self = i->self;
@@ -405,7 +416,7 @@ static int take_network(Desired *d, Decoded *i) {
         ItemNetwork *network = NULL;
 
         if (!i->tombstone) {
-                network = new(ItemNetwork);
+                network = new (ItemNetwork);
                 if (!network)
                         return -ENOMEM;
                 *network = i->network;
@@ -429,7 +440,7 @@ static int take_hub(Desired *d, const char *id, Decoded *i) {
         if (r < 0)
                 return r;
         if (!i->tombstone) {
-                hub = new(ItemHub);
+                hub = new (ItemHub);
                 if (!hub)
                         return -ENOMEM;
                 *hub = i->hub;
@@ -457,7 +468,7 @@ static int take_peer(Desired *d, const char *id, Decoded *i) {
         if (r < 0)
                 return r;
         if (!i->tombstone) {
-                peer = new(ItemPeer);
+                peer = new (ItemPeer);
                 if (!peer)
                         return -ENOMEM;
                 *peer = i->peer;
@@ -509,7 +520,7 @@ static int take_aggregate(Desired *d, const char *item, Decoded *i) {
         r = unit_get(d, id, &u);
         if (r < 0)
                 return r;
-        u->aggregate = i->tombstone ? (Prefix) { 0 } : i->prefix.prefix;
+        u->aggregate = i->tombstone ? (Prefix){ 0 } : i->prefix.prefix;
         u->own = !i->tombstone && i->prefix.node && streq(i->prefix.node, d->node_id);
         u->aggregate_generation = d->generation;
         desired_mark(d, u);
@@ -536,7 +547,7 @@ static void snapshot_sweep(Desired *d, TopicClass class) {
         DesiredPrefix *p, *next;
 
         if (class == TOPIC_PREFIXES)
-                HASH_ITER(hh, d->prefixes, p, next)
+                HASH_ITER (hh, d->prefixes, p, next)
                         if (p->generation != d->generation)
                                 prefix_drop(d, p);
         if (class == TOPIC_HUBS && d->network && d->network_generation != d->generation) {
@@ -552,16 +563,17 @@ static void snapshot_sweep(Desired *d, TopicClass class) {
                 } else if (class == TOPIC_LANES && u->peer && u->peer_generation != d->generation) {
                         unit_drop_peer(u);
                         desired_mark(d, u);
-                } else if (class == TOPIC_AGGREGATES && u->aggregate.address.family != 0
-                           && u->aggregate_generation != d->generation) {
-                        u->aggregate = (Prefix) { 0 };
+                } else if (class == TOPIC_AGGREGATES && u->aggregate.address.family != 0 &&
+                           u->aggregate_generation != d->generation) {
+                        u->aggregate = (Prefix){ 0 };
                         desired_mark(d, u);
                 }
         }
 }
 
 static bool batch_is_for_us(const Desired *d, TopicClass class, const char *owner) {
-        return streq(owner, class == TOPIC_NODE ? d->node_id : d->network_id) && desired_wants_topic(d, class);
+        return streq(owner, class == TOPIC_NODE ? d->node_id : d->network_id) &&
+               desired_wants_topic(d, class);
 }
 
 static int decode_batch(Desired *d, TopicClass class, const Batch *b, Decoded *items,
@@ -625,7 +637,8 @@ static int compile_failed(Desired *d, Unit *list, int error) {
         return error;
 }
 
-/* Two rounds: first who may use which prefix, which can touch a unit more, then what each unit makes of it. */
+/* Two rounds: first who may use which prefix, which can touch a unit more, then what each unit makes of it.
+ */
 int desired_compile(Desired *d) {
         Unit *list = NULL, *next;
         bool exit = network_has_exit(d);
@@ -658,7 +671,8 @@ int desired_compile(Desired *d) {
 }
 
 void desired_foreach_tunnel(Desired *d,
-                            void (*visit)(const char *device, const PublicKey *key, const DesiredPeer *peer, void *userdata),
+                            void (*visit)(const char *device, const PublicKey *key, const DesiredPeer *peer,
+                                          void *userdata),
                             void *userdata) {
         bool hub = d->self && d->self->role == ROLE_HUB;
 
@@ -670,9 +684,10 @@ void desired_foreach_tunnel(Desired *d,
                 if (!u->hub || streq(u->id, d->node_id) || !desired_hub_usable(d, u))
                         continue;
                 (void) snprintf(device, sizeof(device), DEVICE_HUB_PREFIX "%u", u->hub->hub_slot);
-                visit(device, &u->hub->wg_key, &(DesiredPeer) { u->id, u->hub->name }, userdata);
+                visit(device, &u->hub->wg_key, &(DesiredPeer){ u->id, u->hub->name }, userdata);
         }
         for (Unit *u = d->units; u && hub; u = u->hh.next)
                 if (u->peer && !u->hub && !streq(u->id, d->node_id))
-                        visit(DEVICE_LANE_PREFIX "0", &u->peer->wg_key, &(DesiredPeer) { u->id, u->peer->name }, userdata);
+                        visit(DEVICE_LANE_PREFIX "0", &u->peer->wg_key,
+                              &(DesiredPeer){ u->id, u->peer->name }, userdata);
 }

@@ -33,12 +33,13 @@ static bool key_is_zero(const PublicKey *k) {
 static bool unit_is_peer_hub(Desired *d, const Unit *u) {
         Address a;
 
-        return u->hub && !streq(u->id, d->node_id) && !key_is_zero(&u->hub->wg_key) && desired_hub_usable(d, u)
-               && (is_hub(d) || desired_hub_endpoint(d, u->hub, &a));
+        return u->hub && !streq(u->id, d->node_id) && !key_is_zero(&u->hub->wg_key) &&
+               desired_hub_usable(d, u) && (is_hub(d) || desired_hub_endpoint(d, u->hub, &a));
 }
 
 static bool unit_is_lane_peer(const Desired *d, const Unit *u) {
-        return is_hub(d) && !u->hub && u->peer && !streq(u->id, d->node_id) && !key_is_zero(&u->peer->wg_key);
+        return is_hub(d) && !u->hub && u->peer && !streq(u->id, d->node_id) &&
+               !key_is_zero(&u->peer->wg_key);
 }
 
 static const Unit *exit_hub(Desired *d) {
@@ -49,8 +50,8 @@ static const Unit *exit_hub(Desired *d) {
         for (Unit *u = d->units; u; u = u->hh.next) {
                 if (!u->hub || !unit_is_peer_hub(d, u))
                         continue;
-                if (!best || u->hub->priority < best->hub->priority
-                    || (u->hub->priority == best->hub->priority && u->hub->hub_slot < best->hub->hub_slot))
+                if (!best || u->hub->priority < best->hub->priority ||
+                    (u->hub->priority == best->hub->priority && u->hub->hub_slot < best->hub->hub_slot))
                         best = u;
         }
         return best;
@@ -65,8 +66,8 @@ static int want_sysctl(Desired *d, Unit *u, const char *value, const char *forma
 
         if (!v)
                 return -ENOMEM;
-        (void) snprintf(((PlanSysctl *) v->data)->key, PLAN_SYSCTL_KEY_MAX, "ipv4/%s%s%s", device ? "conf/" : "",
-                        strempty(device), format);
+        (void) snprintf(((PlanSysctl *) v->data)->key, PLAN_SYSCTL_KEY_MAX, "ipv4/%s%s%s",
+                        device ? "conf/" : "", strempty(device), format);
         (void) snprintf(((PlanSysctl *) v->data)->value, PLAN_SYSCTL_VALUE_MAX, "%s", value);
         return plan_want(d->plan, &u->owner, PLAN_SYSCTL, v);
 }
@@ -201,7 +202,8 @@ static int want_unreachable(Desired *d, Unit *u, const Prefix *destination) {
 
 /* A node's addresses, then its prefixes, through visit. */
 static int foreach_destination(Unit *u, const Address *address4, const Address *address6,
-                               int (*visit)(Desired *d, Unit *u, const Prefix *p, void *userdata), void *userdata) {
+                               int (*visit)(Desired *d, Unit *u, const Prefix *p, void *userdata),
+                               void *userdata) {
         const Address *addresses[] = { address4, address6 };
         int r;
 
@@ -238,9 +240,11 @@ int network_compile_prefixes(Desired *d, Unit *u) {
         plan_owner_begin(&u->owner);
         if (is_active(d) && is_hub(d)) {
                 if (u->hub && unit_is_peer_hub(d, u))
-                        r = foreach_destination(u, &u->hub->address4, &u->hub->address6, visit_allowed, NULL);
+                        r = foreach_destination(u, &u->hub->address4, &u->hub->address6, visit_allowed,
+                                                NULL);
                 else if (unit_is_lane_peer(d, u))
-                        r = foreach_destination(u, &u->peer->address4, &u->peer->address6, visit_allowed, NULL);
+                        r = foreach_destination(u, &u->peer->address4, &u->peer->address6, visit_allowed,
+                                                NULL);
         }
         plan_owner_end_type(d->plan, &u->owner, PLAN_ALLOWED);
         return r;
@@ -306,8 +310,8 @@ static int compile_hub(Desired *d, Unit *u) {
         if (!v)
                 return -ENOMEM;
         peer = peer_value(v, device, &hub->wg_key, d->network->keepalive);
-        peer->allowed[0] = (Prefix) { .address.family = AF_INET };
-        peer->allowed[1] = (Prefix) { .address.family = AF_INET6 };
+        peer->allowed[0] = (Prefix){ .address.family = AF_INET };
+        peer->allowed[1] = (Prefix){ .address.family = AF_INET6 };
         if (desired_hub_endpoint(d, hub, &a)) {
                 peer->endpoint = a;
                 peer->endpoint_port = far_port;
@@ -387,8 +391,9 @@ int network_compile(Desired *d, Unit *u) {
                 if (u == d->base)
                         r = compile_base(d, u);
                 else if (u->aggregate.address.family != 0)
-                        r = u->own || is_hub(d) || !d->had_exit ? 0 :
-                                want_route(d, u, &u->aggregate, NEXTHOP_CLASS_AGGREGATES, 0);
+                        r = u->own || is_hub(d) || !d->had_exit
+                                            ? 0
+                                            : want_route(d, u, &u->aggregate, NEXTHOP_CLASS_AGGREGATES, 0);
                 else if (u->hub && unit_is_peer_hub(d, u))
                         r = compile_hub(d, u);
                 else if (unit_is_lane_peer(d, u))

@@ -70,7 +70,8 @@ static int format_group(const PlanGroup *g, Buffer *b) {
 
 static int format_route(const PlanRoute *route, Buffer *b) {
         char prefix[PREFIX_STRING_MAX], source[ADDRESS_STRING_MAX];
-        int r = buffer_appendf(b, "route %s metric %u", prefix_format(&route->destination, prefix), route->metric);
+        int r = buffer_appendf(b, "route %s metric %u", prefix_format(&route->destination, prefix),
+                               route->metric);
 
         if (r >= 0 && route->unreachable)
                 r = buffer_append_str(b, " unreachable");
@@ -99,8 +100,8 @@ static int format_value(PlanType type, const void *data, Buffer *b) {
                 return buffer_appendf(b, "address %s %s", address->device,
                                       address_format(&address->address, text));
         case PLAN_NEXTHOP:
-                return buffer_appendf(b, "nexthop %08x %s %s", nexthop->id, nexthop->family == AF_INET ? "ipv4" : "ipv6",
-                                      nexthop->device);
+                return buffer_appendf(b, "nexthop %08x %s %s", nexthop->id,
+                                      nexthop->family == AF_INET ? "ipv4" : "ipv6", nexthop->device);
         case PLAN_GROUP:
                 return format_group(data, b);
         case PLAN_ROUTE:
@@ -108,7 +109,8 @@ static int format_value(PlanType type, const void *data, Buffer *b) {
         case PLAN_SYSCTL:
                 return buffer_appendf(b, "sysctl %s %s", sysctl->key, sysctl->value);
         default:
-                return buffer_appendf(b, "allowed %s", prefix_format(&((const PlanAllowed *) data)->prefix, text));
+                return buffer_appendf(b, "allowed %s",
+                                      prefix_format(&((const PlanAllowed *) data)->prefix, text));
         }
 }
 

@@ -11,7 +11,7 @@ void plan_steps_done(PlanSteps *s) {
         for (size_t i = 0; i < s->n; i++)
                 free(s->steps[i].peers);
         free(s->steps);
-        *s = (PlanSteps) { 0 };
+        *s = (PlanSteps){ 0 };
 }
 
 static int step_add(StepList *l, PlanStepType type, PlanObject *o, const PlanValue *v, PlanStep **ret) {
@@ -23,7 +23,7 @@ static int step_add(StepList *l, PlanStepType type, PlanObject *o, const PlanVal
                 l->items = items;
                 l->allocated = n;
         }
-        l->items[l->n] = (PlanStep) { .type = type, .object = o, .value = v ? v->data : NULL };
+        l->items[l->n] = (PlanStep){ .type = type, .object = o, .value = v ? v->data : NULL };
         *ret = &l->items[l->n++];
         return 0;
 }
@@ -105,7 +105,8 @@ static bool allowed_is_subset(const PlanPeer *a, const PlanPeer *w) {
         return true;
 }
 
-/* What w has beyond a: the shortest run of w that covers it (what a has too and is sent again does no harm). */
+/* What w has beyond a: the shortest run of w that covers it (what a has too and is sent again does no harm).
+ */
 static void peer_allowed(PlanPeerChange *c, const PlanPeer *w, const PlanPeer *a) {
         size_t first = 0, tail = 0;
 
@@ -117,8 +118,8 @@ static void peer_allowed(PlanPeerChange *c, const PlanPeer *w, const PlanPeer *a
         }
         while (first < a->n_allowed && prefix_equal(&a->allowed[first], &w->allowed[first]))
                 first++;
-        while (tail < a->n_allowed - first
-               && prefix_equal(&a->allowed[a->n_allowed - 1 - tail], &w->allowed[w->n_allowed - 1 - tail]))
+        while (tail < a->n_allowed - first &&
+               prefix_equal(&a->allowed[a->n_allowed - 1 - tail], &w->allowed[w->n_allowed - 1 - tail]))
                 tail++;
         c->allowed = w->allowed + first;
         c->n_allowed = w->n_allowed - first - tail;
@@ -129,11 +130,11 @@ static void peer_change(PlanPeerChange *c, PlanObject *o) {
         const PlanPeer *w = wv ? (const PlanPeer *) wv->data : NULL;
         const PlanPeer *a = o->actual ? (const PlanPeer *) o->actual->data : NULL;
 
-        *c = (PlanPeerChange) { .object = o, .peer = w ?: a, .remove = !w };
+        *c = (PlanPeerChange){ .object = o, .peer = w ?: a, .remove = !w };
         if (!w)
                 return;
-        c->set_endpoint = w->endpoint.family != 0
-                          && (!a || !address_equal(&w->endpoint, &a->endpoint) || w->endpoint_port != a->endpoint_port);
+        c->set_endpoint = w->endpoint.family != 0 && (!a || !address_equal(&w->endpoint, &a->endpoint) ||
+                                                      w->endpoint_port != a->endpoint_port);
         c->set_keepalive = a ? w->keepalive != a->keepalive : w->keepalive != 0;
         peer_allowed(c, w, a);
 }
@@ -220,14 +221,15 @@ int plan_make(Plan *p, bool removals, PlanSteps *ret) {
 
         for (PlanObject *o = p->dirty; o && r >= 0; o = o->next)
                 r = plan_object(p, &l, o, removals);
-        result = (PlanSteps) { l.items, l.n };
+        result = (PlanSteps){ l.items, l.n };
         if (r < 0) {
                 plan_steps_done(&result);
                 return r;
         }
         for (size_t i = 0; i < l.n; i++)
                 if (l.items[i].n_peers > 1)
-                        qsort(l.items[i].peers, l.items[i].n_peers, sizeof(PlanPeerChange), peer_change_compare);
+                        qsort(l.items[i].peers, l.items[i].n_peers, sizeof(PlanPeerChange),
+                              peer_change_compare);
         if (l.n > 1)
                 qsort(l.items, l.n, sizeof(PlanStep), step_compare);
         *ret = result;

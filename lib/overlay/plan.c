@@ -141,7 +141,8 @@ PlanValue *plan_object_wanted(const PlanObject *o) {
         return o->claims ? o->claims->value : NULL;
 }
 
-/* What the kernel says is brought into the form of what is wanted where the two may differ without being wrong. */
+/* What the kernel says is brought into the form of what is wanted where the two may differ without being
+ * wrong. */
 static void actual_normalise(PlanType type, PlanValue *actual, const PlanValue *wanted, bool alive) {
         if (type == PLAN_DEVICE && wanted) {
                 if (((const PlanDevice *) wanted->data)->port == 0)
@@ -157,7 +158,8 @@ static void actual_normalise(PlanType type, PlanValue *actual, const PlanValue *
         }
 }
 
-/* Puts the object into the list of those that differ or takes it out, and frees one that nobody knows any more. */
+/* Puts the object into the list of those that differ or takes it out, and frees one that nobody knows any
+ * more. */
 void plan_object_update(Plan *p, PlanObject *o) {
         PlanValue *wanted = plan_object_wanted(o);
         bool dirty;
@@ -199,7 +201,7 @@ static void object_free(PlanObject *o) {
 }
 
 int plan_new(Plan **ret) {
-        Plan *p = new(Plan);
+        Plan *p = new (Plan);
 
         if (!p)
                 return -ENOMEM;
@@ -212,7 +214,7 @@ Plan *plan_free(Plan *p) {
 
         if (!p)
                 return NULL;
-        HASH_ITER(hh, p->objects, o, next) {
+        HASH_ITER (hh, p->objects, o, next) {
                 HASH_DEL(p->objects, o);
                 object_free(o);
         }
@@ -262,7 +264,7 @@ int plan_want(Plan *p, PlanOwner *owner, PlanType type, PlanValue *value) {
                 if (c->owner == owner)
                         break;
         if (!c) {
-                c = new(PlanClaim);
+                c = new (PlanClaim);
                 if (!c) {
                         plan_object_update(p, o);
                         return -ENOMEM;
@@ -329,7 +331,7 @@ bool plan_owner_wins(Plan *p, const PlanOwner *owner, const Prefix *prefix) {
 void plan_actual_begin(Plan *p) {
         PlanObject *o, *next;
 
-        HASH_ITER(hh, p->objects, o, next)
+        HASH_ITER (hh, p->objects, o, next)
                 o->seen = o->type == PLAN_SYSCTL;
 }
 
@@ -356,7 +358,7 @@ int plan_actual(Plan *p, PlanType type, PlanValue *value, bool alive) {
 void plan_actual_end(Plan *p) {
         PlanObject *o, *next;
 
-        HASH_ITER(hh, p->objects, o, next) {
+        HASH_ITER (hh, p->objects, o, next) {
                 if (o->seen || !o->actual)
                         continue;
                 o->actual = plan_value_unref(o->actual);
@@ -367,7 +369,7 @@ void plan_actual_end(Plan *p) {
 void plan_forget_actual(Plan *p, PlanType type) {
         PlanObject *o, *next;
 
-        HASH_ITER(hh, p->objects, o, next) {
+        HASH_ITER (hh, p->objects, o, next) {
                 if (o->type != type || !o->actual)
                         continue;
                 o->actual = plan_value_unref(o->actual);

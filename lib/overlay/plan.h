@@ -8,9 +8,10 @@
 #include "base/buffer.h"
 #include "crypto/crypto.h"
 
-/* What the kernel should hold (claimed by owners), what it does hold (from dumps and from steps that were done), and
- * the ordered, minimal list of steps from the one to the other. Only objects that differ are looked at: planning costs
- * what changed, not what there is. Pure: the structs are plain, the daemon translates them. */
+/* What the kernel should hold (claimed by owners), what it does hold (from dumps and from steps that were
+ * done), and the ordered, minimal list of steps from the one to the other. Only objects that differ are
+ * looked at: planning costs what changed, not what there is. Pure: the structs are plain, the daemon
+ * translates them. */
 
 #define PLAN_NAME_MAX 16
 #define PLAN_MEMBERS_MAX 16
@@ -28,8 +29,8 @@ typedef enum PlanType {
         PLAN_ALLOWED, /* never in the kernel: which owner may use a prefix (plan_owner_wins()) */
 } PlanType;
 
-/* Values. The first member(s) are the key: two values of one key are two states of one object. All bytes that no
- * member names are 0; plan_value_new() sees to it. */
+/* Values. The first member(s) are the key: two values of one key are two states of one object. All bytes
+ * that no member names are 0; plan_value_new() sees to it. */
 typedef struct PlanDevice {
         char name[PLAN_NAME_MAX];
         PublicKey key; /* public half of the private key that it runs */
@@ -106,14 +107,15 @@ struct PlanObject {
         PlanValue *actual;       /* NULL: not there */
         PlanType type;
         bool dirty;
-        bool seen; /* by the dump that is under way */
+        bool seen;          /* by the dump that is under way */
         bool dumped, alive; /* as a dump told it, not yet compared with what is wanted */
         uint8_t key_len;
         uint8_t key[];
 };
 
-/* Somebody who wants objects: what it wants is claimed anew between begin and end; what it no longer names is given
- * up at the end. Where several owners claim one object, the one with the lowest name has it, whatever the order. */
+/* Somebody who wants objects: what it wants is claimed anew between begin and end; what it no longer names
+ * is given up at the end. Where several owners claim one object, the one with the lowest name has it,
+ * whatever the order. */
 typedef struct PlanOwner {
         const char *name; /* borrowed */
         PlanClaim *claims;
@@ -132,11 +134,12 @@ void plan_owner_end(Plan *p, PlanOwner *o);
 void plan_owner_end_type(Plan *p, PlanOwner *o, PlanType type);
 bool plan_owner_wins(Plan *p, const PlanOwner *o, const Prefix *prefix);
 /* Called when another owner than before has the prefix: lost and won may be NULL. */
-void plan_set_allowed_handler(Plan *p, void (*handler)(PlanOwner *lost, PlanOwner *won, void *userdata), void *userdata);
+void plan_set_allowed_handler(Plan *p, void (*handler)(PlanOwner *lost, PlanOwner *won, void *userdata),
+                              void *userdata);
 
-/* What there is. Between begin and end everything that is ours is told; what is not told counts as gone. The device
- * of a peer or address is told before it. Takes value. A peer that is alive (a handshake not long ago) and whose endpoint
- * differs from the wanted one has roamed: that counts as wanted. */
+/* What there is. Between begin and end everything that is ours is told; what is not told counts as gone. The
+ * device of a peer or address is told before it. Takes value. A peer that is alive (a handshake not long
+ * ago) and whose endpoint differs from the wanted one has roamed: that counts as wanted. */
 void plan_actual_begin(Plan *p);
 int plan_actual(Plan *p, PlanType type, PlanValue *value, bool alive) _nodiscard_;
 void plan_actual_end(Plan *p);
@@ -159,9 +162,9 @@ typedef enum PlanStepType {
 
 typedef struct PlanPeerChange {
         PlanObject *object;
-        const PlanPeer *peer;  /* wanted; when removed: as it is */
+        const PlanPeer *peer; /* wanted; when removed: as it is */
         bool remove;
-        bool replace_allowed;  /* else allowed is what to add */
+        bool replace_allowed; /* else allowed is what to add */
         bool set_endpoint, set_keepalive;
         const Prefix *allowed; /* into peer->allowed */
         size_t n_allowed;
@@ -169,8 +172,8 @@ typedef struct PlanPeerChange {
 
 typedef struct PlanStep {
         PlanStepType type;
-        PlanObject *object; /* NULL: a device of which only peers change */
-        const void *value;  /* wanted; removals: as it is; DEVICE_SET without object: NULL */
+        PlanObject *object;         /* NULL: a device of which only peers change */
+        const void *value;          /* wanted; removals: as it is; DEVICE_SET without object: NULL */
         char device[PLAN_NAME_MAX]; /* DEVICE_SET, LINK_*: which */
         bool set_key, set_port, set_mtu, set_up;
         PlanPeerChange *peers;
@@ -183,18 +186,21 @@ typedef struct PlanSteps {
 } PlanSteps;
 void plan_steps_done(PlanSteps *s);
 
-/* In the order of doing. Without removals nothing that exists is taken away: for as long as what is wanted is not
- * fully known. Pointers are good until the next change of p. */
+/* In the order of doing. Without removals nothing that exists is taken away: for as long as what is wanted
+ * is not fully known. Pointers are good until the next change of p. */
 int plan_make(Plan *p, bool removals, PlanSteps *ret) _nodiscard_;
-/* False when something that the step stands on is not there (its link, a member, the group): it would fail. */
+/* False when something that the step stands on is not there (its link, a member, the group): it would fail.
+ */
 bool plan_step_ready(Plan *p, const PlanStep *step);
-/* The step was done: what it changed counts as there. A step that failed is simply not told and comes again. */
+/* The step was done: what it changed counts as there. A step that failed is simply not told and comes again.
+ */
 int plan_step_done(Plan *p, const PlanStep *step) _nodiscard_;
 
-size_t plan_dirty(const Plan *p);   /* objects that differ */
-size_t plan_objects(const Plan *p, PlanType type); /* wanted objects of a type; walks all */
+size_t plan_dirty(const Plan *p);                                /* objects that differ */
+size_t plan_objects(const Plan *p, PlanType type);               /* wanted objects of a type; walks all */
 const PlanDevice *plan_actual_device(Plan *p, const char *name); /* NULL: not there */
-void plan_forget_actual(Plan *p, PlanType type); /* as if none of the type were there: settings are set again */
+void plan_forget_actual(Plan *p,
+                        PlanType type); /* as if none of the type were there: settings are set again */
 
 /* One line per step or wanted object, for the debug log and golden tests. */
 int plan_step_format(const PlanStep *s, Buffer *b) _nodiscard_;

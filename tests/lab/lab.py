@@ -255,6 +255,13 @@ class Router(Node):
     def tunnels(self):
         return self.ctl_json("tunnels")
 
+    def flush_routes(self):
+        """Removes every route of ours. "ip route flush" of iproute2 6.1 cannot where routes have nexthop objects."""
+        for family in ("-4", "-6"):
+            for route in json.loads(self.out("ip", family, "-j", "route", "show", "proto", "157") or "[]"):
+                self.run("ip", family, "route", "del", *([route["type"]] if "type" in route and route["type"] != "unicast" else []),
+                         route["dst"], "proto", "157", "metric", route["metric"])
+
     def ping(self, target, count=3, interval=0.2, family=4, source="lan"):
         """Replies that came back from target when the host behind us sends count pings."""
         node = self.lan if source == "lan" and self.lan else self

@@ -63,9 +63,9 @@ class FirstLight(LabCase):
             node = self.branches[2]
             node.stop("sdwan-agentd")
             # As after a reboot: nothing of ours is in the kernel but the interfaces that wireguard-go holds.
-            node.run("ip", "route", "flush", "proto", "157")
-            node.run("ip", "-6", "route", "flush", "proto", "157")
-            node.run("ip", "nexthop", "flush", "proto", "157", check=False)
+            node.flush_routes()
+            node.run("ip", "nexthop", "flush", "proto", "157")
+            self.assertEqual(node.out("ip", "nexthop", "show", "proto", "157"), "")
             node.start_agent()
             self.assertEqual(self.lab.ping_all(self.branches), [])
             self.assertEqual(node.state(), "connecting")
@@ -78,7 +78,7 @@ class FirstLight(LabCase):
         node = self.branches[0]
         before = node.out("ip", "-o", "route", "show", "proto", "157")
         self.assertIn("10.0.0.0/12", before)
-        node.run("ip", "route", "flush", "proto", "157")
+        node.flush_routes()
         wait_for("the routes", lambda: node.out("ip", "-o", "route", "show", "proto", "157") == before, 10)
 
     def test_7_foreign_state_is_left_alone(self):

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -41,11 +41,18 @@ static int visit(const Batch *b, void *userdata) {
         return 0;
 }
 
-static char *make_line(Fixture *f, uint64_t from, uint64_t to, bool snapshot, uint64_t epoch, size_t *ret_len) {
+static char *make_line(Fixture *f, uint64_t from, uint64_t to, bool snapshot, uint64_t epoch,
+                       size_t *ret_len) {
         _cleanup_free_ char *payload = NULL;
         BatchItem item = { .id = (char *) "abc/0", .revision = to, .data = json_object_new_object() };
-        Batch b = { .controller_id = (char *) CONTROLLER, .epoch = epoch, .topic = (char *) TOPIC, .from = from, .to = to,
-                    .snapshot = snapshot, .items = &item, .n_items = 1 };
+        Batch b = { .controller_id = (char *) CONTROLLER,
+                    .epoch = epoch,
+                    .topic = (char *) TOPIC,
+                    .from = from,
+                    .to = to,
+                    .snapshot = snapshot,
+                    .items = &item,
+                    .n_items = 1 };
         char *line = NULL;
         size_t len = 0;
 
@@ -66,7 +73,7 @@ static void append(Fixture *f, const char *line, size_t len) {
 }
 
 static int setup(void **state) {
-        Fixture *f = new(Fixture);
+        Fixture *f = new (Fixture);
 
         assert_non_null(f);
         log_set_max_level(LOG_EMERG);
@@ -246,7 +253,7 @@ static void test_undo(void **state) {
         snapshot = make_line(f, 0, 50, true, 1, &len);
         append(f, snapshot, len);
         assert_int_equal(state_undo(f->state), 0);
-        l = (Loaded) { 0 };
+        l = (Loaded){ 0 };
         assert_int_equal(state_load(f->state, visit, &l), 0);
         assert_int_equal(l.revision, 30);
         assert_int_equal(l.items, 3);

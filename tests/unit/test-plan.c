@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdio.h>
 
 #include <cmocka.h>
@@ -47,8 +47,14 @@ static void world_done(World *w) {
 /* Takes data. */
 static int give(World *w, const char *topic, const char *id, json_object *data, bool snapshot) {
         BatchItem item = { .id = (char *) id, .revision = w->revision + 1, .data = data };
-        Batch b = { .controller_id = (char *) CONTROLLER, .epoch = 1, .topic = (char *) topic, .from = w->revision,
-                    .to = w->revision + 1, .snapshot = snapshot, .items = &item, .n_items = id ? 1 : 0 };
+        Batch b = { .controller_id = (char *) CONTROLLER,
+                    .epoch = 1,
+                    .topic = (char *) topic,
+                    .from = w->revision,
+                    .to = w->revision + 1,
+                    .snapshot = snapshot,
+                    .items = &item,
+                    .n_items = id ? 1 : 0 };
         char bad[ITEM_ID_MAX];
         const char *reason = NULL;
         int r;
@@ -68,8 +74,13 @@ static json_object *address_of(const char *s, Address *ret) {
 }
 
 static void give_self(World *w, int role, int state) {
-        ItemSelf i = { .name = (char *) "me", .network = (char *) NET, .role = role, .state = state, .index = 9,
-                       .hub_slot = role == ROLE_HUB ? 3 : 0, .wg_key = key_of_number(0xffff) };
+        ItemSelf i = { .name = (char *) "me",
+                       .network = (char *) NET,
+                       .role = role,
+                       .state = state,
+                       .index = 9,
+                       .hub_slot = role == ROLE_HUB ? 3 : 0,
+                       .wg_key = key_of_number(0xffff) };
         json_object *o = NULL;
 
         address_of("10.0.0.9", &i.address4);
@@ -90,8 +101,12 @@ static void give_network(World *w) {
 
 static void give_hub(World *w, unsigned n, unsigned slot, unsigned priority, const char *endpoint) {
         char *endpoints[] = { (char *) endpoint, NULL };
-        ItemHub i = { .name = (char *) "hub", .index = 100 + n, .hub_slot = slot, .priority = priority,
-                      .wg_key = key_of_number(n), .endpoints = endpoint ? endpoints : NULL };
+        ItemHub i = { .name = (char *) "hub",
+                      .index = 100 + n,
+                      .hub_slot = slot,
+                      .priority = priority,
+                      .wg_key = key_of_number(n),
+                      .endpoints = endpoint ? endpoints : NULL };
         char id[ITEM_ID_MAX], node[OBJECT_ID_MAX], text[32];
         json_object *o = NULL;
 
@@ -234,7 +249,8 @@ static void test_hub(void **state) {
         world_done(&w);
 }
 
-/* One more peer among a thousand: one step for the device with one peer in it, and what belongs to that peer. */
+/* One more peer among a thousand: one step for the device with one peer in it, and what belongs to that
+ * peer. */
 static void test_one_of_a_thousand(void **state) {
         World w = world_new();
         PlanSteps steps;
@@ -337,7 +353,8 @@ static void say_hub(World *w, int n, int variant) {
         char id[ITEM_ID_MAX], node[OBJECT_ID_MAX];
 
         if (variant != 0) {
-                give_hub(w, (unsigned) n, 1 + (unsigned) (n + variant) % 5, (unsigned) variant, variant % 3 ? "192.0.2.1" : NULL);
+                give_hub(w, (unsigned) n, 1 + (unsigned) (n + variant) % 5, (unsigned) variant,
+                         variant % 3 ? "192.0.2.1" : NULL);
                 return;
         }
         node_of_number((unsigned) n, node);
@@ -439,8 +456,12 @@ static void test_random(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_spoke),   cmocka_unit_test(test_hub),     cmocka_unit_test(test_one_of_a_thousand),
-                cmocka_unit_test(test_removals_wait), cmocka_unit_test(test_refused), cmocka_unit_test(test_roaming),
+                cmocka_unit_test(test_spoke),
+                cmocka_unit_test(test_hub),
+                cmocka_unit_test(test_one_of_a_thousand),
+                cmocka_unit_test(test_removals_wait),
+                cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_roaming),
                 cmocka_unit_test(test_random),
         };
 

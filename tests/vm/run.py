@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: The sdwan authors
-"""The vm tier: run.py DEBS [--cache DIR] [--keep]
+"""The vm tier: run.py DEBS [--unit-tests FOLDER] [--cache DIR] [--keep]
 
 Boots Debian's (or Ubuntu's) own kernel under QEMU's software emulation with our packages beside it, and lets guest.sh do the rest. Prints one line per check
-and, last, how many passed and failed. No network: the guest has no interface to the outside.
+and, last, how many passed and failed. FOLDER has unit tests that need a kernel with WireGuard. No network: the guest has no interface to the outside.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TIMEOUT = 1500
+UNIT_TESTS = ("test-rtnl", "test-wg-kernel")
 
 LAB_UNIT = """[Unit]
 Description=Virtual machine tier
@@ -36,7 +37,7 @@ WantedBy=multi-user.target
 """
 
 
-def build_disk(cache, debs, work):
+def build_disk(cache, debs, unit_tests, work):
     tree_tar = subprocess.run([os.path.join(HERE, "image"), cache], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     tree = os.path.join(work, "tree")
     os.mkdir(tree)
@@ -65,6 +66,8 @@ def build_disk(cache, debs, work):
     os.mkdir(os.path.join(tree, "share"))
     for name in ("guest.sh", "get.py"):
         shutil.copy(os.path.join(HERE, name), os.path.join(tree, "share"))
+    for name in UNIT_TESTS if unit_tests else ():
+        shutil.copy(os.path.join(unit_tests, name), os.path.join(tree, "share"))
     kernel = max(glob.glob(os.path.join(tree, "boot/vmlinuz-*")))
     initrd = max(glob.glob(os.path.join(tree, "boot/initrd.img-*")))
     shutil.copy(kernel, os.path.join(work, "vmlinuz"))
@@ -92,6 +95,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("debs")
     parser.add_argument("--cache", default=os.environ.get("SDWAN_TEST_CACHE", "/var/cache/sdwan-test"))
+    parser.add_argument("--unit-tests", metavar="FOLDER", help="built tests, of which those that need the kernel run in the guest")
     parser.add_argument("--keep", action="store_true", help="leave the working folder for a look")
     arguments = parser.parse_args()
 
@@ -101,7 +105,7 @@ def main():
     follower = None
     try:
         started = time.monotonic()
-        build_disk(arguments.cache, arguments.debs, work)
+        build_disk(arguments.cache, arguments.debs, arguments.unit_tests, work)
         with open(work + "/logs.tar", "wb") as file:
             file.truncate(32 << 20)
         print("vm: the disk is ready after %.0f s" % (time.monotonic() - started), flush=True)
