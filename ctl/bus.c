@@ -8,6 +8,7 @@
 
 #include "base/strutil.h"
 #include "ctl/ctl.h"
+#include "service/bus-open.h"
 
 #define PASSWORD_AGENT "/usr/bin/pkttyagent"
 #define PASSWORD_AGENT_READY_MS 5000
@@ -39,31 +40,6 @@ ExitStatus status_from_bus_error(const char *name, int r) {
                 if (streq(name, bus_error_statuses[i].name))
                         return bus_error_statuses[i].status;
         return STATUS_FAILURE;
-}
-
-static int open_system(const Ctl *c, sd_bus **ret) {
-        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        const char *address = secure_getenv("SDWAN_BUS_ADDRESS");
-        int r;
-
-        if (c->machine)
-                return sd_bus_open_system_machine(ret, c->machine);
-        if (!address)
-                return sd_bus_open_system(ret);
-        r = sd_bus_new(&bus);
-        if (r < 0)
-                return r;
-        r = sd_bus_set_address(bus, address);
-        if (r < 0)
-                return r;
-        r = sd_bus_set_bus_client(bus, true);
-        if (r < 0)
-                return r;
-        r = sd_bus_start(bus);
-        if (r < 0)
-                return r;
-        *ret = TAKE(bus);
-        return 0;
 }
 
 static _noreturn_ void run_password_agent(int notify_fd, pid_t parent) {
@@ -103,7 +79,7 @@ int bus_connect(Ctl *c) {
 
         if (c->bus)
                 return STATUS_OK;
-        r = open_system(c, &c->bus);
+        r = c->machine ? sd_bus_open_system_machine(&c->bus, c->machine) : bus_open("sdwanctl", &c->bus);
         if (r < 0)
                 return fail(c, STATUS_FAILURE, _("Failed to connect to the system bus: %s"), strerror(-r));
         r = sd_bus_set_allow_interactive_authorization(c->bus, c->ask_password);

@@ -40,7 +40,7 @@ Names *names_free(Names *n) {
         if (!n)
                 return NULL;
         for (size_t i = 0; i < n->n; i++)
-                json_unrefp_helper(n->maps[i]);
+                json_unref(n->maps[i]);
         free(n->maps);
         free(n->kinds);
         return mfree(n);

@@ -26,7 +26,7 @@ void node_state_done(NodeState *s) {
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
                 free(texts[i]);
         strv_free(s->addresses);
-        json_unrefp_helper(s->topics);
+        json_unref(s->topics);
         *s = (NodeState){ 0 };
 }
 
@@ -401,13 +401,13 @@ int node_state_show_json(Ctl *c, const NodeState *s) {
         if (r >= 0 && controller)
                 r = controller_to_json(s, controller);
         if (r < 0) {
-                json_unrefp_helper(agent);
-                json_unrefp_helper(controller);
+                json_unref(agent);
+                json_unref(controller);
                 return fail_oom(c);
         }
         r = json_add(o, "agent", agent);
         if (r < 0)
-                json_unrefp_helper(controller);
+                json_unref(controller);
         else
                 r = json_add(o, "controller", controller);
         return r < 0 ? fail_oom(c) : show_json(c, o);
@@ -437,7 +437,7 @@ static int tunnel_to_json(const Tunnel *t, json_object *array) {
                 r = json_add_bool(o, "up", t->up != 0);
         if (r >= 0)
                 return json_append(array, o);
-        json_unrefp_helper(o);
+        json_unref(o);
         return r;
 }
 

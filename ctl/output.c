@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <wchar.h>
 
+#include "base/array.h"
 #include "base/strutil.h"
 #include "ctl/output.h"
 
@@ -94,21 +95,16 @@ Table *table_free(Table *t) {
 
 int table_add(Table *t, const char *text, Color color) {
         _cleanup_free_ char *copy = NULL;
+        int r;
 
         assert(t);
 
         copy = str_escape(text && *text ? text : "-");
         if (!copy)
                 return -ENOMEM;
-        if (t->n_cells == t->n_allocated) {
-                size_t n = MAX(t->n_allocated * 2, t->n_columns * 8);
-                Cell *grown = reallocarray(t->cells, n, sizeof(Cell));
-
-                if (!grown)
-                        return -ENOMEM;
-                t->cells = grown;
-                t->n_allocated = n;
-        }
+        r = array_reserve(&t->cells, &t->n_allocated, t->n_cells + 1, sizeof(Cell), t->n_columns * 8);
+        if (r < 0)
+                return r;
         t->cells[t->n_cells++] = (Cell){ .width = text_width(copy), .color = color, .text = copy };
         copy = NULL;
         return 0;

@@ -164,7 +164,14 @@ class Run:
             self.result("packages: build", status == 0, output)
             if status != 0:
                 return
-        command = [sys.executable, "-B", os.path.join(self.top, "tests/vm/run.py"), self.debs] + (["--keep"] if self.keep else [])
+        folder = os.path.join(self.cache, "werror")
+        if "unit" not in self.tiers and "lab" not in self.tiers:
+            folder = self.build("werror", "-Dwerror=true", "-Dbuildtype=debugoptimized")
+        if not folder:
+            return
+        command = [sys.executable, "-B", os.path.join(self.top, "tests/vm/run.py"), self.debs,
+                   "--unit-tests", os.path.join(folder, "tests/unit")]
+        command += ["--keep"] if self.keep else []
         status, output = self.command(*command, timeout=1700)
         print(output, flush=True)
         counts = re.search(r"^vm: (\d+) passed, (\d+) failed$", output, re.M)

@@ -11,4 +11,5 @@
 #define BUS_MANAGER_INTERFACE "org.sdwan.Agent1.Manager"
 #define BUS_TUNNEL_INTERFACE "org.sdwan.Agent1.Tunnel"
 
+BusInterface manager_bus_interface(void);
 BusInterface tunnel_bus_interface(void);

@@ -6,6 +6,7 @@
 #include "agentd/reconcile.h"
 #include "base/log.h"
 #include "base/strutil.h"
+#include "service/event-timer.h"
 
 #define DEBOUNCE_USEC (200 * USEC_PER_MSEC)
 #define SUSPICION_USEC (10 * USEC_PER_SEC) /* for what need not be about us */
@@ -145,11 +146,7 @@ int drift_new(Manager *m, Drift **ret) {
         if (!d)
                 return -ENOMEM;
         d->manager = m;
-        r = sd_event_add_time(m->event, &d->timer, CLOCK_MONOTONIC, UINT64_MAX, 50 * USEC_PER_MSEC, on_timer,
-                              d);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
+        r = event_timer_new(m->event, 50 * USEC_PER_MSEC, on_timer, d, &d->timer);
         if (r < 0)
                 return r;
         r = rtnl_monitor(m->kernel->rtnl, m->event, on_event, d);

@@ -8,6 +8,7 @@
 #include "base/fileio.h"
 #include "base/log.h"
 #include "base/strutil.h"
+#include "service/event-timer.h"
 #include "service/worker.h"
 #include "json/json.h"
 
@@ -36,7 +37,7 @@ HubNames *hub_names_free(HubNames *r) {
         if (!r)
                 return NULL;
         sd_event_source_disable_unref(r->timer);
-        (void) worker_free(r->worker);
+        (void) worker_abandon(r->worker); /* a name server that is silent must not hold up the loop */
         strv_free(r->asked);
         return mfree(r);
 }
@@ -131,8 +132,7 @@ static int hub_names_new(Manager *m, HubNames **ret) {
         k = worker_new(m->event, "resolve", NAMES_MAX, &r->worker);
         if (k < 0)
                 return k;
-        k = sd_event_add_time_relative(m->event, &r->timer, CLOCK_MONOTONIC, AGAIN_FAILED_USEC, USEC_PER_SEC,
-                                       on_timer, r);
+        k = event_timer_new(m->event, USEC_PER_SEC, on_timer, r, &r->timer);
         if (k < 0)
                 return k;
         *ret = TAKE(r);
@@ -168,9 +168,7 @@ void hub_names_update(Manager *m) {
                 (void) sd_event_source_set_enabled(m->hub_names->timer, SD_EVENT_OFF);
                 return;
         }
-        (void) sd_event_source_set_time_relative(m->hub_names->timer,
-                                                 m->hub_names->failed ? AGAIN_FAILED_USEC : AGAIN_USEC);
-        (void) sd_event_source_set_enabled(m->hub_names->timer, SD_EVENT_ONESHOT);
+        event_timer_arm(m->hub_names->timer, m->hub_names->failed ? AGAIN_FAILED_USEC : AGAIN_USEC);
 }
 
 void hub_names_load(Manager *m) {

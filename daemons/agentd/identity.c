@@ -12,6 +12,7 @@
 #define IDENTITY_FILE "identity.key"
 #define WG_KEY_FILE "wireguard-0.key"
 #define EPOCH_FILE "epoch"
+#define EPOCH_SEEN_MAX (UINT64_C(1) << 62)
 #define IDENTITY_GENERATION 1
 
 Identity *identity_free(Identity *i) {
@@ -78,14 +79,20 @@ static int epoch_load(Identity *i) {
         return parse_u64((char *) text, INT64_MAX, &i->epoch);
 }
 
+static Identity *identity_new(const char *directory) {
+        Identity *i = new (Identity);
+
+        if (!i)
+                return NULL;
+        i->directory = strdup(directory);
+        return i->directory ? i : identity_free(i);
+}
+
 int identity_load(const char *directory, Identity **ret) {
-        _cleanup_(identity_freep) Identity *i = new (Identity);
+        _cleanup_(identity_freep) Identity *i = identity_new(directory);
         int r;
 
         if (!i)
-                return -ENOMEM;
-        i->directory = strdup(directory);
-        if (!i->directory)
                 return -ENOMEM;
         r = key_load(directory, IDENTITY_FILE, &i->identity);
         if (r < 0)
@@ -107,13 +114,10 @@ int identity_load(const char *directory, Identity **ret) {
 }
 
 int identity_create(const char *directory, Identity **ret) {
-        _cleanup_(identity_freep) Identity *i = new (Identity);
+        _cleanup_(identity_freep) Identity *i = identity_new(directory);
         int r;
 
         if (!i)
-                return -ENOMEM;
-        i->directory = strdup(directory);
-        if (!i->directory)
                 return -ENOMEM;
         r = secret_new_random(&i->identity);
         if (r < 0)
@@ -176,6 +180,15 @@ int identity_next_epoch(Identity *i) {
         i->epoch++;
         i->sequence = 0;
         return 0;
+}
+
+void identity_raise_epoch(Identity *i, uint64_t seen) {
+        if (seen > i->epoch && seen < EPOCH_SEEN_MAX)
+                i->epoch = seen;
+        if (identity_next_epoch(i) < 0) { /* on a full disk, in memory */
+                i->epoch++;
+                i->sequence = 0;
+        }
 }
 
 void identity_skip_sequence(Identity *i, uint64_t min) {

@@ -30,6 +30,9 @@ int identity_erase(const char *directory);
 
 /* A higher epoch than ever used before, on disk when this returns. */
 int identity_next_epoch(Identity *i) _nodiscard_;
+/* As identity_next_epoch(), and above seen, which the controller told; in memory where the disk does not
+ * take it. */
+void identity_raise_epoch(Identity *i, uint64_t seen);
 /* Goes on behind what the controller has seen. */
 void identity_skip_sequence(Identity *i, uint64_t min);
 int identity_sign(Identity *i, const RequestSignatureInput *in, RequestSignatureHeaders *ret) _nodiscard_;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/strutil.h"
 #include "json/json.h"
+#include "service/event-timer.h"
 
 #define BOOTSTRAP_PATH "/api/v1/agent/bootstrap"
 #define CHALLENGE_PATH "/api/v1/agent/challenge"
@@ -80,13 +81,7 @@ __attribute__((format(printf, 3, 4))) static void end(Join *j, JoinError error, 
         va_end(ap);
         (void) sd_event_source_set_enabled(j->timer, SD_EVENT_OFF);
         (void) sd_event_source_set_enabled(j->challenge_timer, SD_EVENT_OFF);
-        (void) sd_event_source_set_time_relative(j->end_timer, 0);
-        (void) sd_event_source_set_enabled(j->end_timer, SD_EVENT_ONESHOT);
-}
-
-static void again_in(Join *j, uint64_t usec) {
-        (void) sd_event_source_set_time_relative(j->timer, usec);
-        (void) sd_event_source_set_enabled(j->timer, SD_EVENT_ONESHOT);
+        event_timer_arm(j->end_timer, 0);
 }
 
 /* The next address; after the last one a pause, and after some rounds the end. */
@@ -105,7 +100,7 @@ static void next_url(Join *j, const char *reason) {
                         end(j, JOIN_UNREACHABLE, "The controller does not answer: %s", reason);
                 return;
         }
-        again_in(j, j->url == 0 ? USEC_PER_SEC : 0);
+        event_timer_arm(j->timer, j->url == 0 ? USEC_PER_SEC : 0);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -132,7 +127,7 @@ static void busy(Join *j, const HttpResponse *response) {
                 end(j, JOIN_BUSY, "The controller is busy. Try again in a few minutes.");
                 return;
         }
-        again_in(j, wait * USEC_PER_SEC + crypto_random_u64() % USEC_PER_SEC);
+        event_timer_arm(j->timer, wait * USEC_PER_SEC + crypto_random_u64() % USEC_PER_SEC);
 }
 
 typedef struct Problem {
@@ -154,7 +149,7 @@ static void try_new_keys(Join *j) {
                 end(j, JOIN_FAILED, "Failed to make new keys: %s", strerror(-r));
                 return;
         }
-        again_in(j, 0);
+        event_timer_arm(j->timer, 0);
 }
 
 static void refused(Join *j, const HttpResponse *response) {
@@ -183,7 +178,7 @@ static void refused(Join *j, const HttpResponse *response) {
         else if (streq_ptr(p.code, "pool_exhausted"))
                 end(j, JOIN_POOL_EXHAUSTED, "The network has no address left.");
         else if (streq_ptr(p.code, "challenge_expired") && ++j->challenges < CHALLENGES_MAX)
-                again_in(j, 0);
+                event_timer_arm(j->timer, 0);
         else
                 end(j, JOIN_FAILED, "The controller refuses with status %u: %.160s", response->status,
                     strempty(detail));
@@ -338,11 +333,7 @@ static void on_bootstrap(const HttpResponse *response, void *userdata) {
         }
         j->membership->controller_epoch = j->membership->keys.epoch;
         /* The client cannot be exchanged from within its own callback. */
-        r = sd_event_source_set_time_relative(j->challenge_timer, 0);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(j->challenge_timer, SD_EVENT_ONESHOT);
-        if (r < 0)
-                end(j, JOIN_FAILED, "%s", strerror(-r));
+        event_timer_arm(j->challenge_timer, 0);
 }
 
 static void step_bootstrap(Join *j) {
@@ -356,13 +347,6 @@ static void step_bootstrap(Join *j) {
                 next_url(j, strerror(-r));
 }
 
-static int add_timer(Manager *m, sd_event_source **ret, sd_event_time_handler_t handler, void *userdata) {
-        int r;
-
-        r = sd_event_add_time(m->event, ret, CLOCK_MONOTONIC, UINT64_MAX, USEC_PER_MSEC, handler, userdata);
-        return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
-}
-
 int join_start(Manager *m, EnrolToken *token, JoinOptions *options, JoinDone done, void *userdata) {
         _cleanup_(join_freep) Join *j = NULL;
         int r;
@@ -373,11 +357,11 @@ int join_start(Manager *m, EnrolToken *token, JoinOptions *options, JoinDone don
         if (!j)
                 return -ENOMEM;
         j->manager = m;
-        r = add_timer(m, &j->timer, on_timer, j);
+        r = event_timer_new(m->event, USEC_PER_MSEC, on_timer, j, &j->timer);
         if (r >= 0)
-                r = add_timer(m, &j->challenge_timer, on_challenge_timer, j);
+                r = event_timer_new(m->event, USEC_PER_MSEC, on_challenge_timer, j, &j->challenge_timer);
         if (r >= 0)
-                r = add_timer(m, &j->end_timer, on_end, j);
+                r = event_timer_new(m->event, USEC_PER_MSEC, on_end, j, &j->end_timer);
         if (r < 0)
                 return r;
         j->token = token;

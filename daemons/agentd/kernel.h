@@ -9,7 +9,6 @@
 #include "wg/wg.h"
 
 #define KERNEL_LINKS_MAX 128
-#define KERNEL_REASON_MAX 256
 #define PEER_ALIVE_USEC (180 * USEC_PER_SEC) /* WireGuard's own limit for a session */
 
 /* The kernel as the plan's other half: dumps into it, does its steps. */

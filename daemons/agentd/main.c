@@ -1,60 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
-#include <getopt.h>
 #include <malloc.h>
-#include <stdio.h>
 
 #include "agentd/bus.h"
 #include "base/log.h"
+#include "service/program.h"
 
-static int help(void) {
-        (void) puts("sdwan-agentd [OPTIONS…]\n\n"
-                    "Keeps this node's tunnels, addresses and routes as the controller wants them.\n\n"
-                    "  -h --help                  Show this help\n"
-                    "     --version               Show the version\n"
-                    "     --bus-introspect=NAME   Write the XML of a bus interface (\"list\": their "
-                    "names)\n\n"
-                    "It is started by systemd and configured in /etc/sdwan/agentd.conf; see "
-                    "sdwan-agentd(8).");
-        return EXIT_SUCCESS;
-}
+#define LARGE_BYTES (64 * 1024)
 
-/* 1: go on; 0: done, with *ret_status. */
-static int parse_arguments(int argc, char *argv[], int *ret_status) {
-        enum { ARG_VERSION = 0x100, ARG_INTROSPECT };
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "version", no_argument, NULL, ARG_VERSION },
-                { "bus-introspect", required_argument, NULL, ARG_INTROSPECT },
-                { 0 },
-        };
-        int c;
-
-        *ret_status = EXIT_SUCCESS;
-        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
-                switch (c) {
-                case 'h':
-                        *ret_status = help();
-                        return 0;
-                case ARG_VERSION:
-                        (void) puts("sdwan-agentd " SDWAN_VERSION);
-                        return 0;
-                case ARG_INTROSPECT:
-                        *ret_status = manager_bus_introspect(optarg) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-                        return 0;
-                default:
-                        *ret_status = EXIT_CONFIG;
-                        return 0;
-                }
-        if (optind < argc) {
-                log_error("This program takes no arguments.");
-                *ret_status = EXIT_CONFIG;
-                return 0;
-        }
-        return 1;
-}
-
-static int run(Daemon *d, Manager **manager) {
+static int run(Daemon *d, const char *config_path, Manager **manager) {
         int status = EXIT_FAILURE, r;
 
         r = daemon_setup(d, "sdwan-agentd");
@@ -65,7 +19,7 @@ static int run(Daemon *d, Manager **manager) {
                 (void) log_error_errno(r, "Failed to set up cryptography (is LimitMEMLOCK= too low?): %m");
                 return EXIT_FAILURE;
         }
-        r = manager_new(d, manager, &status);
+        r = manager_new(d, config_path, manager, &status);
         if (r < 0)
                 return status;
         /* The network first: it needs neither bus nor controller. */
@@ -88,15 +42,28 @@ static int run(Daemon *d, Manager **manager) {
 }
 
 int main(int argc, char *argv[]) {
+        const BusInterface interfaces[] = { manager_bus_interface(), tunnel_bus_interface() };
+        const Program program = {
+                .name = "sdwan-agentd",
+                .about = "Keeps this node's tunnels, addresses and routes as the controller wants them.",
+                .config_path = SETTINGS_PATH,
+                .interfaces = interfaces,
+                .n_interfaces = ELEMENTSOF(interfaces),
+        };
+        const char *config_path;
         Manager *m = NULL;
         Daemon d = { 0 };
         int status;
 
-        if (parse_arguments(argc, argv, &status) == 0)
+        if (program_arguments(&program, argc, argv, &config_path, &status) == 0)
                 return status;
-        /* Few small objects, one thread: more arenas and a high threshold would only cost memory. */
+        /* Small objects, one thread: more arenas would only cost memory. What is large lives short (a batch,
+         * a dump, an answer), is mapped for itself, and goes back when it is freed. */
         (void) mallopt(M_ARENA_MAX, 1);
-        status = run(&d, &m);
+        (void) mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+        (void) mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
+        (void) mallopt(M_TOP_PAD, 0);
+        status = run(&d, config_path, &m);
         (void) manager_free(m);
         daemon_done(&d);
         return status;

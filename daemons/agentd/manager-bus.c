@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
-#include <poll.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "agentd/bus.h"
@@ -179,31 +180,44 @@ static void on_join_done(JoinError error, const char *text, void *userdata) {
                 (void) log_warning_errno(r, "Failed to answer Join, ignoring: %m");
 }
 
-/* Never waits: whoever holds the other end of a pipe could let the whole agent wait with it. */
+/* As much of a file, or of what is in a pipe or a socket already. 0: that was all. */
+static ssize_t read_some(int fd, mode_t mode, void *data, size_t len, size_t offset) {
+        ssize_t n;
+
+        if (S_ISREG(mode))
+                n = pread(fd, data, len, (off_t) offset);
+        else if (S_ISSOCK(mode))
+                n = recv(fd, data, len, MSG_DONTWAIT);
+        else
+                n = read(fd, data, len); /* a pipe, which read_token() has told not to wait */
+        if (n < 0)
+                return errno == EAGAIN ? 0 : -errno;
+        return n;
+}
+
+/* Never waits: whoever holds the other end of a pipe could let the whole agent wait with it. Devices can do
+ * that, and worse, so they are not read at all. */
 static int read_token(int fd, char ret[static TOKEN_STRING_MAX + 1]) {
         struct stat st;
+        ssize_t k = 1;
         size_t n = 0;
 
         if (fstat(fd, &st) < 0)
                 return -errno;
-        while (n < TOKEN_STRING_MAX) {
-                struct pollfd p = { .fd = fd, .events = POLLIN };
-                ssize_t k;
+        if (S_ISFIFO(st.st_mode)) {
+                int flags = fcntl(fd, F_GETFL);
 
-                if (S_ISREG(st.st_mode))
-                        k = pread(fd, ret + n, TOKEN_STRING_MAX - n, (off_t) n);
-                else if (poll(&p, 1, 0) == 1)
-                        k = read(fd, ret + n, TOKEN_STRING_MAX - n);
-                else
-                        break;
-                if (k < 0)
+                if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
                         return -errno;
-                if (k == 0)
-                        break;
-                n += (size_t) k;
+        } else if (!S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode))
+                return -EBADF;
+        while (n < TOKEN_STRING_MAX && k > 0) {
+                k = read_some(fd, st.st_mode, ret + n, TOKEN_STRING_MAX - n, n);
+                if (k > 0)
+                        n += (size_t) k;
         }
         ret[n] = '\0';
-        return 0;
+        return k < 0 ? (int) k : 0;
 }
 
 static int read_strings(sd_bus_message *call, char ***ret) {
@@ -502,14 +516,14 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
-static BusInterface manager_interface(void) {
+BusInterface manager_bus_interface(void) {
         return (BusInterface){ .path = BUS_PATH,
                                .interface = BUS_MANAGER_INTERFACE,
                                .vtable = manager_vtable };
 }
 
 int manager_bus_register(Manager *m) {
-        BusInterface interfaces[] = { manager_interface(), tunnel_bus_interface() };
+        BusInterface interfaces[] = { manager_bus_interface(), tunnel_bus_interface() };
         int r;
 
         m->bus = m->daemon->bus;
@@ -518,10 +532,4 @@ int manager_bus_register(Manager *m) {
         if (r < 0)
                 return r;
         return bus_register(m->bus, interfaces, ELEMENTSOF(interfaces), m);
-}
-
-int manager_bus_introspect(const char *name) {
-        BusInterface interfaces[] = { manager_interface(), tunnel_bus_interface() };
-
-        return bus_introspect(interfaces, ELEMENTSOF(interfaces), name);
 }

@@ -16,10 +16,13 @@
 #include "agentd/tunnels.h"
 #include "base/log.h"
 #include "base/strutil.h"
+#include "service/event-timer.h"
+#include "service/program.h"
 
 #define DIRECTORY_DEFAULT "/var/lib/sdwan/agent"
 #define UNDONE_USEC (300 * USEC_PER_SEC)
 #define SETTLE_USEC (2 * USEC_PER_SEC)
+#define TIMER_ACCURACY_USEC (100 * USEC_PER_MSEC)
 
 const char *agent_state_to_string(AgentState s) {
         static const char *const names[] = {
@@ -68,18 +71,6 @@ Manager *manager_free(Manager *m) {
         sd_event_source_disable_unref(m->settle_timer);
         free(m->directory);
         return mfree(m);
-}
-
-static int add_timer(Manager *m, sd_event_source **timer, sd_event_time_handler_t handler) {
-        int r;
-
-        r = sd_event_add_time(m->event, timer, CLOCK_MONOTONIC, UINT64_MAX, 100 * USEC_PER_MSEC, handler, m);
-        return r < 0 ? r : sd_event_source_set_enabled(*timer, SD_EVENT_OFF);
-}
-
-static void arm(sd_event_source *timer, uint64_t usec) {
-        if (sd_event_source_set_time_relative(timer, usec) >= 0)
-                (void) sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
 /* ---- what is wanted ---- */
@@ -137,8 +128,10 @@ static int start_member(Manager *m) {
         r = load_state(m);
         if (r < 0)
                 return log_error_errno(r, "Failed to load the stored state: %m");
-        if (m->membership->revoked)
+        if (m->membership->revoked) {
+                m->hub_names = hub_names_free(m->hub_names);
                 m->desired = desired_free(m->desired);
+        }
         r = reconcile_resync(m);
         if (r < 0)
                 return r;
@@ -256,6 +249,8 @@ static int take_verified(Manager *m, const Batch *b, const char *line, size_t le
         r = check_batch(m, b, &reason);
         if (r == -EREMCHG)
                 return -ECONNRESET; /* something was missed on the way */
+        if (r == -EPERM)
+                sync_reconnect_in(m->sync, UNDONE_USEC); /* perhaps it was not its fault: once more by then */
         if (r < 0)
                 return refuse(m, b, "", reason);
         if (r > 0)
@@ -270,7 +265,7 @@ static int take_verified(Manager *m, const Batch *b, const char *line, size_t le
         if (b->snapshot || b->from == 0)
                 m->settled = false; /* more of it may follow: nothing is taken away before */
         if (!m->settled)
-                arm(m->settle_timer, SETTLE_USEC);
+                event_timer_arm(m->settle_timer, SETTLE_USEC);
         update_membership(m);
         m->apply_pending = true;
         reconcile_schedule(m);
@@ -321,7 +316,7 @@ void manager_applied(Manager *m) {
                 sync_report(m->sync);
         if (m->state && !state_is_confirmed(m->state) && m->settings.confirm_usec > 0 &&
             sd_event_source_get_enabled(m->confirm_timer, NULL) == 0)
-                arm(m->confirm_timer, m->settings.confirm_usec);
+                event_timer_arm(m->confirm_timer, m->settings.confirm_usec);
         manager_changed(m, "Topics");
 }
 
@@ -372,7 +367,7 @@ void manager_set_connected(Manager *m, bool connected) {
                 return;
         m->connected = connected;
         if (connected && !m->settled)
-                arm(m->settle_timer, SETTLE_USEC);
+                event_timer_arm(m->settle_timer, SETTLE_USEC);
         manager_changed(m, NULL);
 }
 
@@ -468,14 +463,12 @@ int manager_joined(Manager *m, Identity *identity, Membership *membership) {
 /* ---- start ---- */
 
 static int find_directory(Manager *m) {
-        const char *directory = secure_getenv("SDWAN_STATE_DIRECTORY");
         struct stat st;
+        int r;
 
-        if (!directory)
-                directory = secure_getenv("STATE_DIRECTORY");
-        m->directory = strdup(directory ?: DIRECTORY_DEFAULT);
-        if (!m->directory)
-                return log_oom();
+        r = program_state_directory(DIRECTORY_DEFAULT, &m->directory);
+        if (r < 0)
+                return log_error_errno(r, "Failed to find the state directory: %m");
         if (mkdir(m->directory, 0700) < 0 && errno != EEXIST)
                 return log_error_errno(errno, "Failed to make %s: %m", m->directory);
         if (stat(m->directory, &st) < 0)
@@ -490,7 +483,7 @@ static int find_directory(Manager *m) {
         return 0;
 }
 
-int manager_new(Daemon *d, Manager **ret, int *ret_status) {
+int manager_new(Daemon *d, const char *config_path, Manager **ret, int *ret_status) {
         _cleanup_(manager_freep) Manager *m = new (Manager);
         int r;
 
@@ -499,7 +492,7 @@ int manager_new(Daemon *d, Manager **ret, int *ret_status) {
                 return log_oom();
         m->daemon = d;
         m->event = d->event;
-        r = settings_load(&m->settings);
+        r = settings_load(config_path, &m->settings);
         if (r < 0) {
                 *ret_status = EXIT_CONFIG;
                 return r;
@@ -511,9 +504,9 @@ int manager_new(Daemon *d, Manager **ret, int *ret_status) {
         }
         r = plan_new(&m->plan);
         if (r >= 0)
-                r = add_timer(m, &m->confirm_timer, on_confirm);
+                r = event_timer_new(m->event, TIMER_ACCURACY_USEC, on_confirm, m, &m->confirm_timer);
         if (r >= 0)
-                r = add_timer(m, &m->settle_timer, on_settle);
+                r = event_timer_new(m->event, TIMER_ACCURACY_USEC, on_settle, m, &m->settle_timer);
         if (r >= 0)
                 r = reconcile_new(m, &m->reconcile);
         if (r >= 0)

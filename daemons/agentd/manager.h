@@ -80,8 +80,8 @@ typedef struct Manager {
 
 Manager *manager_free(Manager *m);
 DEFINE_CLEANUP(Manager *, manager_free);
-/* Logs. The result's second value is an exit status for failures: *ret_status. */
-int manager_new(Daemon *d, Manager **ret, int *ret_status) _nodiscard_;
+/* Logs. config_path NULL: SETTINGS_PATH. On failure *ret_status is the exit status. */
+int manager_new(Daemon *d, const char *config_path, Manager **ret, int *ret_status) _nodiscard_;
 /* Loads what is on disk, applies it, and connects. */
 int manager_start(Manager *m, int *ret_status) _nodiscard_;
 
@@ -105,4 +105,3 @@ void manager_set_pending(Manager *m, bool pending);
 void manager_leave(Manager *m); /* takes everything down that is ours and forgets the keys */
 
 int manager_bus_register(Manager *m) _nodiscard_;
-int manager_bus_introspect(const char *name);

@@ -46,7 +46,7 @@ Membership *membership_free(Membership *m) {
         return mfree(m);
 }
 
-KeyDocTrust membership_trust(const Membership *m) {
+static KeyDocTrust membership_trust(const Membership *m) {
         return (KeyDocTrust){
                 .controller_id = m->controller_id,
                 .root_keys = m->root_keys,

@@ -28,7 +28,6 @@ DEFINE_CLEANUP(Membership *, membership_free);
 int membership_load(const char *directory, Membership **ret) _nodiscard_;
 int membership_save(const char *directory, const Membership *m) _nodiscard_;
 int membership_erase(const char *directory);
-KeyDocTrust membership_trust(const Membership *m);
 /* Verifies a key document against what is trusted and puts it in the place of the old one. */
 int membership_set_key_document(Membership *m, const char *json, size_t len,
                                 const char **ret_reason) _nodiscard_;

@@ -10,6 +10,7 @@
 #include "agentd/tunnels.h"
 #include "base/log.h"
 #include "base/strutil.h"
+#include "service/event-timer.h"
 
 #define RETRY_BASE_USEC USEC_PER_SEC
 #define RETRY_CAP_USEC (60 * USEC_PER_SEC)
@@ -71,11 +72,7 @@ int reconcile_new(Manager *m, Reconcile **ret) {
         k = sd_event_source_set_enabled(r->run_source, SD_EVENT_OFF);
         if (k < 0)
                 return k;
-        k = sd_event_add_time(m->event, &r->retry_timer, CLOCK_MONOTONIC, UINT64_MAX, 100 * USEC_PER_MSEC,
-                              on_retry, r);
-        if (k < 0)
-                return k;
-        k = sd_event_source_set_enabled(r->retry_timer, SD_EVENT_OFF);
+        k = event_timer_new(m->event, 100 * USEC_PER_MSEC, on_retry, r, &r->retry_timer);
         if (k < 0)
                 return k;
         *ret = TAKE(r);
@@ -86,17 +83,8 @@ bool reconcile_is_waiting(const Manager *m) {
         return m->reconcile && m->reconcile->waiting && !m->reconcile->failed;
 }
 
-bool reconcile_is_clean(const Manager *m) {
-        return m->reconcile && !m->reconcile->waiting && !m->reconcile->failed;
-}
-
 void reconcile_schedule(Manager *m) {
         (void) sd_event_source_set_enabled(m->reconcile->run_source, SD_EVENT_ONESHOT);
-}
-
-static void retry_in(Reconcile *r, uint64_t usec) {
-        if (sd_event_source_set_time_relative(r->retry_timer, usec) >= 0)
-                (void) sd_event_source_set_enabled(r->retry_timer, SD_EVENT_ONESHOT);
 }
 
 static void step_failed(Outcome *o, const PlanStep *s, int error) {
@@ -182,7 +170,7 @@ static void run_finished(Manager *m, const Outcome *o) {
                 log_warning("Failed to apply %zu of the wanted changes, trying again in %llu s: %s",
                             o->failed, (unsigned long long) (wait / USEC_PER_SEC), o->reason);
                 manager_set_error(m, "%s", o->reason);
-                retry_in(r, wait);
+                event_timer_arm(r->retry_timer, wait);
                 return;
         }
         backoff_reset(&r->retry);
@@ -193,7 +181,7 @@ static void run_finished(Manager *m, const Outcome *o) {
                                    "(/run/wireguard/<interface>.sock).",
                                    o->waiting);
                 r->waiting_logged = true;
-                retry_in(r, WAIT_USEC);
+                event_timer_arm(r->retry_timer, WAIT_USEC);
                 manager_set_error(m, "%zu interfaces are not there yet", o->waiting);
                 return;
         }

@@ -13,4 +13,3 @@ void reconcile_schedule(Manager *m);         /* when the loop has nothing else t
 int reconcile_run(Manager *m);               /* now; what fails is logged and comes again */
 int reconcile_resync(Manager *m);            /* dumps the kernel first */
 bool reconcile_is_waiting(const Manager *m); /* only for interfaces that others make */
-bool reconcile_is_clean(const Manager *m);   /* the last run left nothing undone */

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "conf/conf.h"
 
-#define SETTINGS_PATH "/etc/sdwan/agentd.conf"
 #define CONFIRM_DEFAULT_USEC (30 * USEC_PER_SEC)
 #define CONFIRM_MAX_USEC (3600 * USEC_PER_SEC)
 
@@ -22,16 +21,14 @@ static const ConfItem items[] = {
           .max = CONFIRM_MAX_USEC },
 };
 
-int settings_load(Settings *ret) {
+int settings_load(const char *path, Settings *ret) {
         Settings s = { .wireguard = WG_BACKEND_AUTO, .confirm_usec = CONFIRM_DEFAULT_USEC };
-        const char *path = secure_getenv("SDWAN_AGENTD_CONF");
         ConfError error = { 0 };
         int r;
 
         r = conf_load(path ?: SETTINGS_PATH, items, ELEMENTSOF(items), &s, &error);
         if (r < 0)
-                return log_error_errno(r, "Failed to read the configuration: %s",
-                                       error.text[0] != '\0' ? error.text : strerror(-r));
+                return log_error_errno(r, "%s", error.text);
         *ret = s;
         return 0;
 }

@@ -4,12 +4,14 @@
 
 #include "wg/wg.h"
 
-/* /etc/sdwan/agentd.conf (SDWAN_AGENTD_CONF overrides, for tests). */
+#define SETTINGS_PATH "/etc/sdwan/agentd.conf"
+
 typedef struct Settings {
         int wireguard;         /* WgBackendType */
         uint64_t confirm_usec; /* how long a change may go without the controller before it is undone; 0: for
                                   ever */
 } Settings;
 
-/* Logs what is wrong. -EINVAL. */
-int settings_load(Settings *ret) _nodiscard_;
+/* The defaults, and over them the file and its drop-ins. path NULL: SETTINGS_PATH, which may be missing.
+ * Logs what is wrong, with the place. *ret is untouched on failure. */
+int settings_load(const char *path, Settings *ret) _nodiscard_;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <uthash.h>
@@ -187,7 +188,8 @@ static int read_batches(const State *s, TopicClass class, const uint8_t *data, s
                 batches = more;
                 batches[n++] = b;
                 topic_take(t, &b);
-                t->lines++;
+                if (t->lines++ == 0)
+                        t->first_length = at;
                 t->length = at;
         }
         *ret = batches;
@@ -327,6 +329,8 @@ int state_append(State *s, const Batch *b, const char *line, size_t len) {
                 return r;
         }
         t->damaged = false;
+        if (fresh)
+                t->first_length = len + 1;
         t->length = (fresh ? 0 : t->length) + len + 1;
         t->lines = (fresh ? 0 : t->lines) + 1;
         return 0;
@@ -438,12 +442,20 @@ static int fold_topic(State *s, TopicClass class) {
         r = file_write_atomic(path, text, line_len + 1, 0600);
         if (r < 0)
                 return r;
-        t->length = line_len + 1;
+        t->length = t->first_length = line_len + 1;
         t->lines = 1;
         return 0;
 }
 
+/* Folding costs what there is. Once there is twice as much as the last time, that is little for each line.
+ */
+static bool is_long(const StateTopic *t) {
+        return t->lines > STATE_FOLD_LINES && t->length > 2 * t->first_length;
+}
+
 void state_confirm(State *s) {
+        bool folded = false;
+
         for (int i = 0; i < STATE_CLASSES; i++) {
                 StateTopic *t = &s->topics[i];
 
@@ -452,14 +464,17 @@ void state_confirm(State *s) {
                         if (undo)
                                 (void) unlink(undo);
                 }
-                if (t->lines > STATE_FOLD_LINES && !t->damaged) {
+                if (is_long(t) && !t->damaged) {
                         int r = fold_topic(s, (TopicClass) i);
                         if (r < 0)
                                 log_warning_errno(r, "Failed to fold the stored state of %s, ignoring: %m",
                                                   t->topic);
+                        folded = true;
                 }
                 topic_confirm(t);
         }
+        if (folded)
+                (void) malloc_trim(0); /* it took all items of a topic apart */
 }
 
 bool state_is_confirmed(const State *s) {

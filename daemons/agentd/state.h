@@ -18,7 +18,8 @@
 typedef struct StateTopic {
         char topic[TOPIC_MAX]; /* "": nothing known */
         uint64_t epoch, revision;
-        uint64_t length; /* bytes of whole lines */
+        uint64_t length;       /* bytes of whole lines */
+        uint64_t first_length; /* of the first of them, which may be what was folded together */
         unsigned lines;
         /* As it was when the controller was last reached with it applied. */
         uint64_t confirmed_epoch, confirmed_revision, confirmed_length;

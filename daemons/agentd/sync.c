@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/strutil.h"
 #include "json/json.h"
+#include "service/event-timer.h"
 
 #define STREAM_PATH "/api/v1/agent/stream"
 #define REPORT_PATH "/api/v1/agent/report"
@@ -41,6 +42,7 @@ struct Sync {
         bool fetch_keys;
         bool revoked;
         unsigned seq_retries;
+        bool epoch_raised;
         void (*leave_done)(int result, const char *reason, void *userdata);
         void *leave_userdata;
 };
@@ -92,8 +94,7 @@ static void drop_connections(Sync *s) {
 }
 
 void sync_reconnect_in(Sync *s, uint64_t usec) {
-        if (sd_event_source_set_time_relative(s->timer, usec) >= 0)
-                (void) sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
+        event_timer_arm(s->timer, usec);
 }
 
 /* After something went wrong: the next address of the controller, later and later. */
@@ -107,41 +108,51 @@ static void retry(Sync *s, uint64_t at_least_usec, bool was_healthy) {
         sync_reconnect_in(s, MAX(wait, 50 * USEC_PER_MSEC));
 }
 
-/* {"code":"…","min":…} of a refusal. */
-static void parse_problem(const HttpResponse *response, char ret_code[static 64], uint64_t *ret_min) {
-        typedef struct Problem {
-                const char *code;
-                uint64_t min;
-        } Problem;
+typedef struct Problem {
+        const char *code;
+        uint64_t min, epoch;
+} Problem;
+
+/* {"code":"…","min":…,"epoch":…} of a refusal. */
+static void parse_problem(const HttpResponse *response, char ret_code[static 64], Problem *ret) {
         static const JsonField fields[] = {
                 { "code", JSON_FIELD_STRING, offsetof(Problem, code), 0 },
                 { "min", JSON_FIELD_U64, offsetof(Problem, min), 0 },
+                { "epoch", JSON_FIELD_U64, offsetof(Problem, epoch), 0 },
         };
         _cleanup_json_ json_object *o = NULL;
         Problem p = { 0 };
 
         ret_code[0] = '\0';
-        *ret_min = 0;
+        *ret = (Problem){ 0 };
         if (!response->body ||
             json_parse((const char *) response->body, response->body_len, 0, NULL, &o) < 0 ||
             json_object_get_type(o) != json_type_object ||
             json_dispatch(o, fields, ELEMENTSOF(fields), true, &p, NULL) < 0)
                 return;
         (void) snprintf(ret_code, 64, "%s", strempty(p.code));
-        *ret_min = p.min;
+        *ret = (Problem){ .min = p.min, .epoch = p.epoch };
 }
 
 /* What a refusal means for all that comes after. Returns true when the same can be tried again at once. */
 static bool take_refusal(Sync *s, const HttpResponse *response) {
         Manager *m = s->manager;
+        Problem problem;
         char code[64];
-        uint64_t min;
 
-        parse_problem(response, code, &min);
+        parse_problem(response, code, &problem);
+        if (response->status == 401 && streq(code, "replayed") && !s->epoch_raised) {
+                /* The counter of starts was lost, or could not be written. Only once: of two machines with one
+                 * identity the other one would do the same, for ever. */
+                s->epoch_raised = true;
+                log_warning("The controller has seen a later start of this node, going on from there.");
+                identity_raise_epoch(m->identity, problem.epoch);
+                return true;
+        }
         if (response->status == 401 && (streq(code, "seq_behind") || streq(code, "replayed")) &&
             s->seq_retries < 3) {
                 s->seq_retries++;
-                identity_skip_sequence(m->identity, min);
+                identity_skip_sequence(m->identity, problem.min);
                 return true;
         }
         if (response->status == 403 && streq(code, "revoked")) {
@@ -229,6 +240,12 @@ static void on_line(const char *line, size_t len, void *userdata) {
         }
 }
 
+/* A node that was revoked has nothing. */
+static bool has_topic(const Manager *m, int class) {
+        return m->desired && m->state->topics[class].topic[0] != '\0' &&
+                desired_wants_topic(m->desired, (TopicClass) class);
+}
+
 static char *have_query(const Manager *m) {
         _cleanup_buffer_ Buffer b = { 0 };
         bool first = true;
@@ -236,7 +253,7 @@ static char *have_query(const Manager *m) {
         for (int i = 0; i < STATE_CLASSES; i++) {
                 const StateTopic *t = &m->state->topics[i];
 
-                if (t->topic[0] == '\0' || !desired_wants_topic(m->desired, (TopicClass) i))
+                if (!has_topic(m, i))
                         continue;
                 if (buffer_appendf(&b, "%s%s@%llu", first ? "have=" : ",", t->topic,
                                    (unsigned long long) t->revision) < 0)
@@ -343,11 +360,7 @@ int sync_new(Manager *m, Sync **ret) {
         timers[0] = &s->timer;
         timers[1] = &s->report_timer;
         for (size_t i = 0; i < ELEMENTSOF(timers); i++) {
-                r = sd_event_add_time(m->event, timers[i], CLOCK_MONOTONIC, UINT64_MAX, 10 * USEC_PER_MSEC,
-                                      handlers[i], s);
-                if (r < 0)
-                        return r;
-                r = sd_event_source_set_enabled(*timers[i], SD_EVENT_OFF);
+                r = event_timer_new(m->event, 10 * USEC_PER_MSEC, handlers[i], s, timers[i]);
                 if (r < 0)
                         return r;
         }
@@ -361,7 +374,7 @@ static json_object *applied_json(const Manager *m) {
         for (int i = 0; o && i < STATE_CLASSES; i++) {
                 const StateTopic *t = &m->state->topics[i];
 
-                if (t->topic[0] == '\0' || !desired_wants_topic(m->desired, (TopicClass) i))
+                if (!has_topic(m, i))
                         continue;
                 if (json_add_u64(o, t->topic, t->revision) < 0) {
                         json_object_put(o);
@@ -389,11 +402,6 @@ static char *report_body(const Manager *m, size_t *ret_len) {
         return json_format(o, ret_len);
 }
 
-static void report_again(Sync *s, uint64_t usec) {
-        if (sd_event_source_set_time_relative(s->report_timer, usec) >= 0)
-                (void) sd_event_source_set_enabled(s->report_timer, SD_EVENT_ONESHOT);
-}
-
 static void on_report_done(const HttpResponse *response, void *userdata) {
         Sync *s = userdata;
 
@@ -406,16 +414,18 @@ static void on_report_done(const HttpResponse *response, void *userdata) {
                         stream_is_up(s);
                 manager_reached(s->manager, s->sent_generation);
                 if (s->report_wanted)
-                        report_again(s, 0);
+                        event_timer_arm(s->report_timer, 0);
                 return;
         }
         if (response->error == 0 && response->status < 500 && response->status != 429 &&
             !take_refusal(s, response)) {
+                if (s->revoked)
+                        return;
                 log_warning("The controller refuses a report with status %u, ignoring.", response->status);
                 return;
         }
         s->report_wanted = true;
-        report_again(s, MAX(backoff_next(&s->report_retry, crypto_random_u64()), 100 * USEC_PER_MSEC));
+        event_timer_arm(s->report_timer, MAX(backoff_next(&s->report_retry, crypto_random_u64()), 100 * USEC_PER_MSEC));
 }
 
 static int post(Sync *s, const char *path, const char *body, size_t len,
@@ -439,7 +449,7 @@ static void send_report(Sync *s) {
         size_t len = 0;
         int r;
 
-        if (!s->stream || s->report || !s->report_wanted || s->leave_done)
+        if (!s->stream || s->report || !s->report_wanted || s->leave_done || s->manager->membership->revoked)
                 return;
         body = report_body(s->manager, &len);
         if (body && streq_ptr(body, s->acknowledged)) {
@@ -450,7 +460,7 @@ static void send_report(Sync *s) {
         r = body ? post(s, REPORT_PATH, body, len, on_report_done) : -ENOMEM;
         if (r < 0) {
                 log_warning_errno(r, "Failed to send a report, trying again: %m");
-                report_again(s, REPORT_RETRY_CAP_USEC);
+                event_timer_arm(s->report_timer, REPORT_RETRY_CAP_USEC);
                 return;
         }
         s->report_wanted = false;
@@ -461,19 +471,19 @@ static void send_report(Sync *s) {
 
 void sync_report(Sync *s) {
         s->report_wanted = true;
-        report_again(s, 0);
+        event_timer_arm(s->report_timer, 0);
 }
 
 static void on_leave_done(const HttpResponse *response, void *userdata) {
         Sync *s = userdata;
         char code[64], reason[ERROR_TEXT_MAX];
         void (*done)(int, const char *, void *) = s->leave_done;
-        uint64_t min;
+        Problem problem;
         int r = -EHOSTUNREACH;
 
         s->report = NULL;
         s->leave_done = NULL;
-        parse_problem(response, code, &min);
+        parse_problem(response, code, &problem);
         if (response->error == 0 && ((response->status >= 200 && response->status < 300) ||
                                      streq(code, "revoked") || response->status == 404))
                 r = 0;
@@ -483,7 +493,7 @@ static void on_leave_done(const HttpResponse *response, void *userdata) {
                 (void) snprintf(reason, sizeof(reason), "the controller answers with status %u",
                                 response->status);
         if (r < 0 && response->error == 0 && streq(code, "seq_behind")) {
-                identity_skip_sequence(s->manager->identity, min);
+                identity_skip_sequence(s->manager->identity, problem.min);
                 r = sync_leave(s, done, s->leave_userdata);
                 if (r >= 0)
                         return;

@@ -2,28 +2,39 @@
 /* SPDX-FileCopyrightText: The sdwan authors */
 #include "agentd/tunnels.h"
 
+#include <malloc.h>
 #include <stdio.h>
 
 #include "base/log.h"
 #include "base/strutil.h"
+#include "service/event-timer.h"
 
 #define FRESH_USEC USEC_PER_SEC
 #define KEY_DIGITS 16
 #define TELL_USEC (500 * USEC_PER_MSEC)
+#define KEEP_USEC (2 * USEC_PER_SEC)
+#define TRIM_TUNNELS 64
 
 typedef struct TunnelList {
         Tunnel *items; /* ascending ids */
         size_t n, allocated;
 } TunnelList;
 
+typedef struct TunnelId {
+        char text[TUNNEL_ID_MAX];
+} TunnelId;
+
 struct Tunnels {
-        TunnelList list;
-        sd_event_source *timer; /* many batches, one look at who came and went */
+        TunnelId *told; /* what the bus was told of, ascending */
+        size_t n_told;
+        TunnelList list;             /* made when somebody asks, and not kept for long: a hub has many */
+        sd_event_source *tell_timer; /* many batches, one look at who came and went */
+        sd_event_source *drop_timer;
         bool stale;
         uint64_t read_usec;
 };
 
-static void rebuild(Manager *m);
+static void tell(Manager *m);
 
 static void list_done(TunnelList *l) {
         for (size_t i = 0; i < l->n; i++) {
@@ -37,13 +48,30 @@ static void list_done(TunnelList *l) {
 Tunnels *tunnels_free(Tunnels *t) {
         if (!t)
                 return NULL;
-        sd_event_source_disable_unref(t->timer);
+        sd_event_source_disable_unref(t->tell_timer);
+        sd_event_source_disable_unref(t->drop_timer);
         list_done(&t->list);
+        free(t->told);
         return mfree(t);
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
-        rebuild(userdata);
+static void list_drop(Tunnels *t) {
+        list_done(&t->list);
+        t->read_usec = 0;
+}
+
+static int on_tell(sd_event_source *source, uint64_t usec, void *userdata) {
+        tell(userdata);
+        return 0;
+}
+
+static int on_drop(sd_event_source *source, uint64_t usec, void *userdata) {
+        Tunnels *t = userdata;
+        bool large = t->list.n > TRIM_TUNNELS;
+
+        list_drop(t);
+        if (large)
+                (void) malloc_trim(0);
         return 0;
 }
 
@@ -53,11 +81,9 @@ int tunnels_new(Manager *m, Tunnels **ret) {
 
         if (!t)
                 return -ENOMEM;
-        r = sd_event_add_time(m->event, &t->timer, CLOCK_MONOTONIC, UINT64_MAX, 50 * USEC_PER_MSEC, on_timer,
-                              m);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_enabled(t->timer, SD_EVENT_OFF);
+        r = event_timer_new(m->event, 50 * USEC_PER_MSEC, on_tell, m, &t->tell_timer);
+        if (r >= 0)
+                r = event_timer_new(m->event, 50 * USEC_PER_MSEC, on_drop, t, &t->drop_timer);
         if (r < 0)
                 return r;
         *ret = TAKE(t);
@@ -112,39 +138,57 @@ static Tunnel *find_by_id(const TunnelList *t, const char *id) {
         return bsearch(&key, t->items, t->n, sizeof(Tunnel), tunnel_compare);
 }
 
-/* Who came and who went, to the bus. */
-static void tell_difference(Manager *m, const TunnelList *before, const TunnelList *after) {
-        for (size_t i = 0; i < before->n; i++)
-                if (!find_by_id(after, before->items[i].id))
-                        tunnel_bus_emit(m, before->items[i].id, false);
-        for (size_t i = 0; i < after->n; i++)
-                if (!find_by_id(before, after->items[i].id))
-                        tunnel_bus_emit(m, after->items[i].id, true);
+static void list_make(Manager *m) {
+        TunnelList *l = &m->tunnels->list;
+
+        list_drop(m->tunnels);
+        if (m->desired)
+                desired_foreach_tunnel(m->desired, add_tunnel, l);
+        if (l->n > 1)
+                qsort(l->items, l->n, sizeof(Tunnel), tunnel_compare);
 }
 
-static void rebuild(Manager *m) {
+/* Who came and who went, to the bus. */
+static void tell(Manager *m) {
         Tunnels *t = m->tunnels;
-        TunnelList before = t->list;
+        size_t n_before = t->n_told, n;
+        TunnelId *before = t->told, *now;
 
-        t->list = (TunnelList){ 0 };
         t->stale = false;
-        t->read_usec = 0;
-        if (m->desired)
-                desired_foreach_tunnel(m->desired, add_tunnel, &t->list);
-        if (t->list.n > 1)
-                qsort(t->list.items, t->list.n, sizeof(Tunnel), tunnel_compare);
-        tell_difference(m, &before, &t->list);
-        list_done(&before);
+        list_make(m);
+        n = t->list.n;
+        now = new0(TunnelId, n + 1);
+        if (!now)
+                return;
+        for (size_t i = 0; i < n; i++)
+                memcpy(now[i].text, t->list.items[i].id, sizeof(now[i].text));
+        t->told = now;
+        t->n_told = n;
+        for (size_t i = 0, j = 0; i < n_before || j < n;) {
+                int r = i == n_before ? 1 : j == n ? -1 : strcmp(before[i].text, now[j].text);
+
+                if (r < 0)
+                        tunnel_bus_emit(m, before[i].text, false);
+                else if (r > 0)
+                        tunnel_bus_emit(m, now[j].text, true);
+                i += r <= 0;
+                j += r >= 0;
+        }
+        free(before);
+        list_drop(t);
+        (void) malloc_trim(0); /* what the batches were made of is all over the heap */
 }
 
 void tunnels_changed(Manager *m) {
         Tunnels *t = m->tunnels;
 
-        if (!t || t->stale)
+        if (!t)
+                return;
+        list_drop(t);
+        if (t->stale)
                 return;
         t->stale = true;
-        if (sd_event_source_set_time_relative(t->timer, TELL_USEC) >= 0)
-                (void) sd_event_source_set_enabled(t->timer, SD_EVENT_ONESHOT);
+        event_timer_arm(t->tell_timer, TELL_USEC);
 }
 
 static void read_device(Manager *m, TunnelList *l, const char *device) {
@@ -173,13 +217,13 @@ size_t tunnels_list(Manager *m, const Tunnel **ret) {
         Tunnels *t = m->tunnels;
         TunnelList *l = &t->list;
 
-        if (t->stale)
-                rebuild(m);
         if (t->read_usec == 0 || now >= t->read_usec + FRESH_USEC) {
+                list_make(m);
                 t->read_usec = now;
                 for (size_t i = 0; i < l->n; i++)
                         if (i == 0 || !streq(l->items[i].device, l->items[i - 1].device))
                                 read_device(m, l, l->items[i].device);
+                event_timer_arm(t->drop_timer, KEEP_USEC);
         }
         *ret = l->items;
         return l->n;

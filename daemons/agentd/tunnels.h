@@ -4,7 +4,7 @@
 
 #include "agentd/manager.h"
 
-#define TUNNEL_ID_MAX 48
+#define TUNNEL_ID_MAX 40
 
 /* What the bus shows of tunnels. Counters are read from the kernel when somebody asks, at most once a
  * second. */
@@ -20,9 +20,9 @@ typedef struct Tunnel {
 Tunnels *tunnels_free(Tunnels *t);
 DEFINE_CLEANUP(Tunnels *, tunnels_free);
 int tunnels_new(Manager *m, Tunnels **ret) _nodiscard_;
-void tunnels_changed(Manager *m); /* what is wanted is another: look again when asked, tell the bus who came
-                                     and went */
-/* Brings the counters up to date and lends the list until the next call. */
+/* What is wanted is another: look again when asked, tell the bus who came and went. */
+void tunnels_changed(Manager *m);
+/* Brings the counters up to date and lends the list until the next call, or until the loop goes on. */
 size_t tunnels_list(Manager *m, const Tunnel **ret);
 const Tunnel *tunnels_find(Manager *m, const char *id);
 bool tunnel_is_up(const Tunnel *t);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/strutil.h"
 #include "controld/agent-answer.h"
+#include "controld/problem.h"
 
 int refuse(Refusal *ret, unsigned status, const char *code, const char *field, const char *detail) {
         *ret = (Refusal) { .status = status, .code = code, .detail = detail };
@@ -18,41 +19,11 @@ int refuse_busy(Refusal *ret, unsigned status, unsigned retry_after_sec) {
         return -EPERM;
 }
 
-static const char *status_title(unsigned status) {
-        static const struct {
-                unsigned status;
-                const char *title;
-        } titles[] = {
-                { 400, "Bad Request" },        { 401, "Unauthorized" },
-                { 403, "Forbidden" },          { 404, "Not Found" },
-                { 405, "Method Not Allowed" }, { 409, "Conflict" },
-                { 413, "Content Too Large" },  { 422, "Unprocessable Content" },
-                { 429, "Too Many Requests" },  { 503, "Service Unavailable" },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(titles); i++)
-                if (titles[i].status == status)
-                        return titles[i].title;
-        return "Internal Server Error";
-}
-
 static int refusal_to_json(const Refusal *refusal, json_object **ret) {
-        _cleanup_json_ json_object *o = json_object_new_object();
+        _cleanup_json_ json_object *o = NULL;
         int r;
 
-        if (!o)
-                return -ENOMEM;
-        r = json_add_string(o, "type", "about:blank");
-        if (r >= 0)
-                r = json_add_string(o, "title", status_title(refusal->status));
-        if (r >= 0)
-                r = json_add_u64(o, "status", refusal->status);
-        if (r >= 0 && refusal->detail)
-                r = json_add_string(o, "detail", refusal->detail);
-        if (r >= 0 && refusal->code)
-                r = json_add_string(o, "code", refusal->code);
-        if (r >= 0 && refusal->field[0] != '\0')
-                r = json_add_string(o, "field", refusal->field);
+        r = problem_to_json(refusal->status, refusal->code, refusal->field, refusal->detail, &o);
         if (r >= 0 && refusal->min > 0)
                 r = json_add_u64(o, "min", refusal->min);
         if (r >= 0 && refusal->epoch > 0)

@@ -60,6 +60,7 @@ struct Agents {
         Manager *manager;
         AgentNode *nodes; /* by id */
         RateLimit *joins, *failures;
+        TokenBucket refusals_logged; /* of enrolments: strangers do not fill the journal */
         sd_event_source *heartbeat;
         size_t n_streams;
 };

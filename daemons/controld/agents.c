@@ -21,6 +21,8 @@
 #define JOINS_BURST 1000
 #define FAILURES_PER_SECOND 50
 #define FAILURES_BURST 200
+#define REFUSALS_LOGGED_PER_SECOND 1
+#define REFUSALS_LOGGED_BURST 100
 
 /* ---- nodes ---- */
 
@@ -211,6 +213,10 @@ static void on_sequence_durable(int result, uint64_t revision, void *userdata) {
                 (void) log_warning_errno(
                                 result, "Failed to store the sequence of node %s, refusing its requests: %m",
                                 n->id);
+                if (result == -EIO) { /* it stays so until the database is opened again, as in change.c */
+                        n->agents->manager->daemon.exit_status = EXIT_FAILURE;
+                        (void) sd_event_exit(n->agents->manager->daemon.event, EXIT_FAILURE);
+                }
                 (void) refuse_busy(&refusal, 503, 5);
                 answer_waiting(n, &refusal);
                 return;
@@ -409,6 +415,11 @@ Agents *agents_free(Agents *a) {
         (void) rate_limit_free(a->joins);
         (void) rate_limit_free(a->failures);
         return mfree(a);
+}
+
+bool agents_may_log_refusal(Agents *a) {
+        return a && token_bucket_spend(&a->refusals_logged, REFUSALS_LOGGED_PER_SECOND,
+                                       REFUSALS_LOGGED_BURST, now_monotonic_usec());
 }
 
 size_t agents_connected(const Agents *a) {

@@ -19,6 +19,8 @@ DEFINE_CLEANUP(Agents *, agents_free);
 void agents_handle(Manager *m, HttpRequest *r);
 
 /* How many nodes have a live stream. */
+/* Whether there is room in the journal for one more refused enrolment. */
+bool agents_may_log_refusal(Agents *a);
 size_t agents_connected(const Agents *a);
 
 /* {"connected":…,"since":…,"state":"in-sync"|"pending"|"failed"|"unknown","error":…,"agent_version":…,"reported":…,

@@ -69,7 +69,7 @@ int api_approve(Change *c, const Node *before, FieldError *ret_error) {
 }
 
 /* The one time that the token's text is seen: its seed is in it, and nowhere else. */
-static int answer_token(Manager *m, const ApiWrite *w, const Token *t, json_object *answer) {
+static int answer_token(Manager *m, const ApiWrite *w, const Token *t, json_object *answer, char **ret_secret) {
         EnrolToken token = {
                 .urls = m->settings.urls,
                 .seed = w->seed,
@@ -77,7 +77,7 @@ static int answer_token(Manager *m, const ApiWrite *w, const Token *t, json_obje
                 .n_ca_pins = 1,
                 .not_after_sec = t->not_after / USEC_PER_SEC,
         };
-        char *text = NULL;
+        char *text = NULL, *place;
         int r;
 
         r = hex_decode(m->credentials.controller_id, token.controller_id, sizeof(token.controller_id));
@@ -89,12 +89,23 @@ static int answer_token(Manager *m, const ApiWrite *w, const Token *t, json_obje
         r = enrol_token_encode(&token, &text);
         if (r < 0)
                 return r;
-        r = json_add_string(answer, "token", text);
-        crypto_wipe(text, strlen(text));
-        free(text);
-        return r;
+        place = strdup(text);
+        if (place) {
+                memset(place, API_SECRET_PLACE, strlen(place));
+                r = json_add_string(answer, "token", place);
+                free(place);
+        } else
+                r = -ENOMEM;
+        if (r < 0) {
+                crypto_wipe(text, strlen(text));
+                free(text);
+                return r;
+        }
+        *ret_secret = text;
+        return 0;
 }
 
-int api_rules_answer(Manager *m, const ApiWrite *w, const Object *o, json_object *answer) {
-        return o->kind == &kind_token && w->seed ? answer_token(m, w, token_of(o), answer) : 0;
+int api_rules_answer(Manager *m, const ApiWrite *w, const Object *o, json_object *answer, char **ret_secret) {
+        *ret_secret = NULL;
+        return o->kind == &kind_token && w->seed ? answer_token(m, w, token_of(o), answer, ret_secret) : 0;
 }

@@ -38,7 +38,8 @@ static int find_by_text(Manager *m, const Field *f, json_object *value, const ch
         return 0;
 }
 
-int api_resolve_references(Manager *m, const Kind *kind, json_object *body, FieldError *ret_error) {
+/* References may be given by name in requests: replaced by the id. -EINVAL with *ret_error. */
+static int api_resolve_references(Manager *m, const Kind *kind, json_object *body, FieldError *ret_error) {
         for (size_t i = 0; i < kind->n_fields; i++) {
                 const Field *f = &kind->fields[i];
                 json_object *value = NULL;
@@ -194,7 +195,7 @@ static void respond_failure(ApiWrite *w, int error, const FieldError *field) {
 static void respond_object(Manager *m, ApiWrite *w) {
         const Object *o = model_get(m->model, w->kind, w->id);
         _cleanup_json_ json_object *json = NULL;
-        char location[160];
+        char location[160], *secret = NULL;
         int r;
 
         if (!o) { /* gone again already */
@@ -203,14 +204,17 @@ static void respond_object(Manager *m, ApiWrite *w) {
         }
         r = api_object_to_json(m, o, &json);
         if (r >= 0 && w->operation == API_CREATE)
-                r = api_rules_answer(m, w, o, json);
+                r = api_rules_answer(m, w, o, json, &secret);
         if (r < 0) {
                 api_problem(w->done, w->userdata, 503, "busy", NULL, "It is made, but cannot be shown.");
                 return;
         }
         (void) snprintf(location, sizeof(location), "/api/v1/%s/%s", w->kind->path, o->id);
-        api_respond_json(w->done, w->userdata, w->operation == API_CREATE ? 201 : 200, json, o->revision,
-                         w->operation == API_CREATE ? location : NULL);
+        api_respond_json_secret(w->done, w->userdata, w->operation == API_CREATE ? 201 : 200, json, o->revision,
+                                w->operation == API_CREATE ? location : NULL, secret);
+        if (secret)
+                crypto_wipe(secret, strlen(secret));
+        free(secret);
 }
 
 static void write_done(Manager *m, int result, const FieldError *error, uint64_t revision, void *userdata) {

@@ -7,52 +7,7 @@
 #include "base/strutil.h"
 #include "controld/api-internal.h"
 #include "controld/metrics.h"
-
-typedef struct StatusTitle {
-        unsigned status;
-        const char *title;
-} StatusTitle;
-
-static const StatusTitle titles[] = {
-        { 400, "Bad Request" },           { 401, "Unauthorized" },
-        { 403, "Forbidden" },             { 404, "Not Found" },
-        { 405, "Method Not Allowed" },    { 409, "Conflict" },
-        { 412, "Precondition Failed" },   { 415, "Unsupported Media Type" },
-        { 422, "Unprocessable Content" }, { 429, "Too Many Requests" },
-        { 500, "Internal Server Error" }, { 503, "Service Unavailable" },
-        { 507, "Insufficient Storage" },
-};
-
-static const char *status_title(unsigned status) {
-        for (size_t i = 0; i < ELEMENTSOF(titles); i++)
-                if (titles[i].status == status)
-                        return titles[i].title;
-        return "Error";
-}
-
-static int problem_to_json(unsigned status, const char *code, const char *field, const char *detail,
-                           json_object **ret) {
-        _cleanup_json_ json_object *o = json_object_new_object();
-        int r;
-
-        if (!o)
-                return -ENOMEM;
-        r = json_add_string(o, "type", "about:blank");
-        if (r >= 0)
-                r = json_add_string(o, "title", status_title(status));
-        if (r >= 0)
-                r = json_add_u64(o, "status", status);
-        if (r >= 0 && detail && *detail)
-                r = json_add_string(o, "detail", detail);
-        if (r >= 0 && code)
-                r = json_add_string(o, "code", code);
-        if (r >= 0 && field && *field)
-                r = json_add_string(o, "field", field);
-        if (r < 0)
-                return r;
-        *ret = TAKE(o);
-        return 0;
-}
+#include "controld/problem.h"
 
 void api_problem(ApiDone done, void *userdata, unsigned status, const char *code, const char *field,
                  const char *detail) {
@@ -82,6 +37,11 @@ void api_respond(ApiDone done, void *userdata, unsigned status, const char *cont
 
 void api_respond_json(ApiDone done, void *userdata, unsigned status, json_object *body,
                       uint64_t etag_revision, const char *location) {
+        api_respond_json_secret(done, userdata, status, body, etag_revision, location, NULL);
+}
+
+void api_respond_json_secret(ApiDone done, void *userdata, unsigned status, json_object *body,
+                             uint64_t etag_revision, const char *location, const char *secret) {
         _cleanup_free_ char *text = NULL;
         ApiResponse response = { .status = status, .content_type = "application/json" };
         char etag[32];
@@ -92,6 +52,13 @@ void api_respond_json(ApiDone done, void *userdata, unsigned status, json_object
                 api_problem(done, userdata, 503, "busy", NULL, "Out of memory.");
                 return;
         }
+        if (secret) {
+                size_t n = strlen(secret);
+                char *place = len > n + 2 ? text + len - n - 2 : text;
+
+                if (place > text && place[-1] == '"' && place[0] == API_SECRET_PLACE && place[n] == '"')
+                        memcpy(place, secret, n);
+        }
         response.body = text;
         response.body_len = len;
         if (etag_revision > 0) {
@@ -101,17 +68,11 @@ void api_respond_json(ApiDone done, void *userdata, unsigned status, json_object
         if (location)
                 response.headers[response.n_headers++] = (HttpHeader) { "location", location };
         done(&response, userdata);
-        crypto_wipe(text, len); /* a new token's text is in it once */
+        if (secret)
+                crypto_wipe(text, len);
 }
 
 /* Query and path */
-
-static int hex_digit(char c) {
-        static const char digits[] = "0123456789abcdef";
-        const char *p = c == 0 ? NULL : strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
-
-        return p ? (int) (p - digits) : -1;
-}
 
 /* -EINVAL: a bad escape, a NUL, or what is not UTF-8. */
 static int percent_decode(const char *s, size_t len, bool plus, char **ret) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
+#include "base/array.h"
 #include "controld/change-internal.h"
 #include "overlay/compile.h"
 
@@ -18,17 +19,13 @@ typedef struct TouchedSet {
 } TouchedSet;
 
 static int touch(TouchedSet *set, const Kind *kind, const char *id) {
+        int r;
+
         if (!id || *id == 0)
                 return 0;
-        if (set->n == set->allocated) {
-                size_t n = MAX(set->allocated * 2, (size_t) 8);
-                Touched *t = reallocarray(set->items, n, sizeof(*t));
-
-                if (!t)
-                        return -ENOMEM;
-                set->items = t;
-                set->allocated = n;
-        }
+        r = array_reserve(&set->items, &set->allocated, set->n + 1, sizeof(*set->items), 8);
+        if (r < 0)
+                return r;
         set->items[set->n].kind = kind;
         memcpy(set->items[set->n].id, id, strlen(id) + 1);
         set->n++;
@@ -267,15 +264,11 @@ static uint64_t item_key(const char *topic, const char *item) {
 }
 
 static int known_add(KnownItems *k, uint64_t key) {
-        if (k->n == k->allocated) {
-                size_t n = MAX(k->allocated * 2, (size_t) 64);
-                uint64_t *keys = reallocarray(k->keys, n, sizeof(*keys));
+        int r;
 
-                if (!keys)
-                        return -ENOMEM;
-                k->keys = keys;
-                k->allocated = n;
-        }
+        r = array_reserve(&k->keys, &k->allocated, k->n + 1, sizeof(*k->keys), 64);
+        if (r < 0)
+                return r;
         k->keys[k->n++] = key;
         return 0;
 }
@@ -314,7 +307,9 @@ static int drop_unknown(const char *topic, const char *item, uint64_t revision, 
         return change_add_item(k->change, topic, item, NULL);
 }
 
-int change_compile_all(Change *c) {
+/* Compares the items of all that there is, against what is stored: another version of the compiler may say it
+ * differently. For prepare() at the start only, while nothing else uses the store. */
+static int change_compile_all(Change *c) {
         KnownItems known = { .change = c };
         int r;
 

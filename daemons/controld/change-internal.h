@@ -37,6 +37,3 @@ int change_add_item(Change *c, const char *topic, const char *item, const char *
 
 /* Compares the items of everything that the swaps touch, before and after, with what the topics have. */
 int change_compile(Change *c) _nodiscard_;
-/* The same for all that there is, against what is stored: another version of the compiler may say it
- * differently. For prepare() at the start only, while nothing else uses the store. */
-int change_compile_all(Change *c) _nodiscard_;

@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: The sdwan authors */
 #include <stdio.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "base/strutil.h"
 #include "base/timeutil.h"
@@ -43,25 +44,6 @@ FieldError *change_error(Change *c) {
         return &c->error;
 }
 
-uint64_t change_revision(const Change *c) {
-        return c->revision;
-}
-
-static int grow(void *array, size_t *allocated, size_t n, size_t size) {
-        void **p = array;
-        size_t want = MAX(*allocated * 2, (size_t) 8);
-        void *q;
-
-        if (n < *allocated)
-                return 0;
-        q = reallocarray(*p, want, size);
-        if (!q)
-                return -ENOMEM;
-        *p = q;
-        *allocated = want;
-        return 0;
-}
-
 static bool same(const Object *a, const Object *b) {
         for (size_t i = 0; i < a->kind->n_fields; i++)
                 if (!field_equal(&a->kind->fields[i], a, b))
@@ -80,7 +62,7 @@ int change_add(Change *c, const Object *before, Object *after) {
         r = model_check_with(c->manager->model, c->swaps, c->n_swaps, before, after, &c->error);
         if (r < 0)
                 return r;
-        r = grow(&c->swaps, &c->swaps_allocated, c->n_swaps, sizeof(*c->swaps));
+        r = array_reserve(&c->swaps, &c->swaps_allocated, c->n_swaps + 1, sizeof(*c->swaps), 8);
         if (r < 0)
                 return r;
         if (owned)
@@ -138,7 +120,7 @@ int change_add_item(Change *c, const char *topic, const char *item, const char *
 
         if (data && !copy)
                 return -ENOMEM;
-        r = grow(&c->items, &c->items_allocated, c->n_items, sizeof(*c->items));
+        r = array_reserve(&c->items, &c->items_allocated, c->n_items + 1, sizeof(*c->items), 8);
         if (r < 0)
                 return r;
         i = &c->items[c->n_items++];

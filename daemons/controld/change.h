@@ -34,8 +34,6 @@ int change_enrolment(Change *c, const char *token_id, const char *identity_hex, 
 /* A node with its uplinks and prefixes; tombstones its id, identity and WireGuard key (in hexadecimal). */
 int change_remove_node(Change *c, const Node *n) _nodiscard_;
 FieldError *change_error(Change *c);
-/* The revision that this change will have. */
-uint64_t change_revision(const Change *c);
 
 /* For the manager: the queue itself. Freeing it refuses what waits with -ESHUTDOWN. */
 int change_queue_new(Manager *m, ChangeQueue **ret) _nodiscard_;

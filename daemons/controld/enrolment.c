@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/strutil.h"
 #include "base/timeutil.h"
+#include "controld/agents.h"
 #include "controld/change.h"
 #include "controld/enrolment-internal.h"
 
@@ -456,8 +457,9 @@ static void finish_join(Manager *m, Join *join, int result, const FieldError *fi
                 result = -ENOMEM;
         if (j->refusal.status == 0)
                 refuse_error(j, result, field);
-        log_info("Refused an enrolment with token %s: %s", j->token_id[0] != '\0' ? j->token_id : "(none)",
-                 j->refusal.code);
+        (void) log_full_errno(agents_may_log_refusal(m->agents) ? LOG_INFO : LOG_DEBUG, 0,
+                              "Refused an enrolment with token %s: %s",
+                              j->token_id[0] != '\0' ? j->token_id : "(none)", j->refusal.code);
         answer_refusal(j->request, &j->refusal);
 }
 

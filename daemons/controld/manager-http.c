@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/strutil.h"
+#include "controld/agent-answer.h"
 #include "controld/agents.h"
 #include "controld/api.h"
 #include "controld/manager-http.h"
@@ -59,6 +60,8 @@ int manager_http_new(Manager *m) {
         HttpLimits limits = http_limits_default;
         int r;
 
+        /* Bodies come before anybody knows who sends them; no resource of the API is near this. */
+        limits.max_body_bytes = AGENT_BODY_MAX;
         limits.max_connections_per_ip = (size_t) m->settings.max_agents_per_ip;
         r = http_server_new(m->daemon.event,
                             &(HttpServerConfig) {

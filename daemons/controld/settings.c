@@ -5,6 +5,7 @@
 #include "conf/conf.h"
 #include "controld/settings.h"
 #include "crypto/token.h"
+#include "service/program.h"
 
 #define PORT_DEFAULT 9443
 #define CONNECTIONS_PER_ADDRESS_DEFAULT 64
@@ -124,18 +125,9 @@ static int collect_names(Settings *s, char *const *more) {
 }
 
 static int find_state_directory(Settings *s) {
-        const char *path = secure_getenv("SDWAN_STATE_DIRECTORY");
-        size_t len;
+        int r = program_state_directory(STATE_DIRECTORY_DEFAULT, &s->state_directory);
 
-        if (!path || *path == 0)
-                path = secure_getenv("STATE_DIRECTORY");
-        if (!path || *path == 0)
-                path = STATE_DIRECTORY_DEFAULT;
-        len = strcspn(path, ":"); /* systemd may name several */
-        if (path[0] != '/')
-                return log_error_errno(-EINVAL, "The state directory must be an absolute path.");
-        s->state_directory = strndup(path, len);
-        return s->state_directory ? 0 : -ENOMEM;
+        return r == -EINVAL ? log_error_errno(r, "The state directory must be an absolute path.") : r;
 }
 
 static int take(Settings *s, Raw *raw) {
@@ -163,10 +155,8 @@ int settings_load(const char *path, Settings *ret) {
         int r;
 
         r = conf_load(path ? path : SETTINGS_PATH, items, ELEMENTSOF(items), &raw, &error);
-        if (r < 0 && error.text[0] != 0)
-                return log_error_errno(r, "%s", error.text);
         if (r < 0)
-                return log_error_errno(r, "Failed to read %s: %m", path ? path : SETTINGS_PATH);
+                return log_error_errno(r, "%s", error.text);
         r = take(&s, &raw);
         if (r < 0)
                 return r == -ENOMEM ? log_oom() : r;

@@ -8,7 +8,7 @@
 #define STATE_DIRECTORY_DEFAULT "/var/lib/sdwan/controller"
 
 /* The file and its drop-ins (path NULL: SETTINGS_PATH; it may be missing), and the defaults for what they do
- * not say. The state directory is SDWAN_STATE_DIRECTORY, else systemd's STATE_DIRECTORY, else the default.
+ * not say. The state directory is that of program_state_directory().
  * Says what is wrong itself. */
 int settings_load(const char *path, Settings *ret) _nodiscard_;
 void settings_done(Settings *s);

@@ -6,6 +6,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "controld/topics.h"
 
@@ -87,7 +88,6 @@ static TopicItem *topic_item_free(TopicItem *i) {
         free(i->data);
         return mfree(i);
 }
-DEFINE_CLEANUP(TopicItem *, topic_item_free);
 
 static Topic *find_topic(const Topics *t, const char *name) {
         Topic *topic;
@@ -305,21 +305,16 @@ static int collect_part(TopicItem **i, bool with_tombstones, BatchText **items, 
                         size_t *ret_n) {
         uint64_t revision = 0;
         size_t n = 0;
+        int r;
 
         for (; *i; *i = (*i)->next) {
                 if (n >= BATCH_ITEMS_WANTED && (*i)->revision != revision)
                         break;
                 if (!(*i)->data && !with_tombstones)
                         continue;
-                if (n == *allocated) {
-                        size_t wanted = MAX(n * 2, (size_t) 16);
-                        BatchText *grown = reallocarray(*items, wanted, sizeof(*grown));
-
-                        if (!grown)
-                                return -ENOMEM;
-                        *items = grown;
-                        *allocated = wanted;
-                }
+                r = array_reserve(items, allocated, n + 1, sizeof(**items), 16);
+                if (r < 0)
+                        return r;
                 revision = (*i)->revision;
                 (*items)[n++] = (BatchText) { .id = (*i)->id, .revision = revision, .data = (*i)->data };
         }

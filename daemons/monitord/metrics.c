@@ -94,18 +94,39 @@ static int listen_on(const Endpoint *e) {
         return TAKE_FD(fd);
 }
 
-int metrics_start(Manager *m, int *ret_status) {
+static bool is_loopback(const Address *a) {
+        static const uint8_t one6[16] = { [15] = 1 };
+
+        return a->family == AF_INET ? a->bytes[0] == 127 : memcmp(a->bytes, one6, sizeof(one6)) == 0;
+}
+
+/* On loopback a browser on this machine could be led here under a name of somebody else's (SECURITY.md C4);
+ * on other addresses whoever is to come knows by which name. */
+static int make_server(Manager *m, int fd) {
+        char own[ADDRESS_STRING_MAX] = "";
+        char *const names[] = { (char *) "localhost", (char *) "127.0.0.1", (char *) "::1", own, NULL };
         HttpLimits limits = http_limits_default;
-        char text[ENDPOINT_STRING_MAX];
-        int fd, r;
+        struct sockaddr_storage sa = { 0 };
+        socklen_t len = sizeof(sa);
+        Endpoint e = { 0 };
 
         limits.max_connections = 64;
         limits.max_body_bytes = 4096;
-        r = http_server_new(m->daemon.event,
-                            &(HttpServerConfig){ .limits = &limits, .handler = on_request, .userdata = m },
-                            &m->http);
-        if (r < 0)
-                return log_error_errno(r, "Failed to make the HTTP server: %m");
+        if (getsockname(fd, (struct sockaddr *) &sa, &len) < 0)
+                return -errno;
+        if (endpoint_from_sockaddr((struct sockaddr *) &sa, len, &e) >= 0)
+                (void) address_format(&e.address, own);
+        return http_server_new(m->daemon.event,
+                               &(HttpServerConfig){ .limits = &limits,
+                                                    .allowed_hosts = is_loopback(&e.address) ? names : NULL,
+                                                    .handler = on_request,
+                                                    .userdata = m },
+                               &m->http);
+}
+
+int metrics_start(Manager *m, int *ret_status) {
+        char text[ENDPOINT_STRING_MAX];
+        int fd, r;
 
         fd = daemon_listen_fd("metrics");
         if (fd == -ENOENT)
@@ -119,6 +140,11 @@ int metrics_start(Manager *m, int *ret_status) {
         if (fd < 0)
                 return log_error_errno(fd, "Failed to listen on %s: %m",
                                        endpoint_format(&m->settings.listen, text));
+        r = make_server(m, fd);
+        if (r < 0) {
+                (void) close(fd);
+                return log_error_errno(r, "Failed to make the HTTP server: %m");
+        }
         r = http_server_listen(m->http, fd);
         if (r < 0)
                 return log_error_errno(r, "Failed to serve the metrics: %m");

@@ -34,12 +34,8 @@ int settings_load(const char *path, Settings *ret) {
         assert(ret);
 
         r = conf_load(file, items, ELEMENTSOF(items), &raw, &error);
-        if (r == -EINVAL) {
-                log_error("%s", error.text);
-                return r;
-        }
         if (r < 0)
-                return log_error_errno(r, "Failed to read %s: %m", file);
+                return log_error_errno(r, "%s", error.text);
         r = endpoint_parse(raw.listen ?: "127.0.0.1:9586", &s.listen);
         if (r < 0) {
                 log_error("%s: Listen= in [Monitor] must be an address with a port, like 127.0.0.1:9586.",

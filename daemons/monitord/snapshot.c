@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: The sdwan authors */
 #include <inttypes.h>
 
+#include "base/array.h"
 #include "monitord/snapshot.h"
 
 static void tunnel_sample_done(TunnelSample *t) {
@@ -20,20 +21,15 @@ void snapshot_done(Snapshot *s) {
 int snapshot_add(Snapshot *s, const char *id, const char *peer, const char *interface,
                  uint64_t handshake_usec, uint64_t received_bytes, uint64_t sent_bytes, bool up) {
         TunnelSample t;
+        int r;
 
         assert(s && id && peer && interface);
 
         if (s->n_tunnels >= SNAPSHOT_TUNNELS_MAX)
                 return -E2BIG;
-        if (s->n_tunnels == s->n_allocated) {
-                size_t n = MAX(s->n_allocated * 2, (size_t) 8);
-                TunnelSample *grown = reallocarray(s->tunnels, n, sizeof(TunnelSample));
-
-                if (!grown)
-                        return -ENOMEM;
-                s->tunnels = grown;
-                s->n_allocated = n;
-        }
+        r = array_reserve(&s->tunnels, &s->n_allocated, s->n_tunnels + 1, sizeof(TunnelSample), 8);
+        if (r < 0)
+                return r;
         t = (TunnelSample){
                 .id = strdup(id),
                 .peer = strdup(peer),

@@ -23,11 +23,19 @@ static unsigned in_range(unsigned c, unsigned lo, unsigned hi) {
 }
 
 /* 0…15, or a value with bit 8 set. */
-static unsigned hex_digit(char ch) {
+static unsigned hex_digit_secret(char ch) {
         unsigned c = (uint8_t) ch;
         unsigned digit = in_range(c, '0', '9'), letter = in_range(c, 'a', 'f');
 
         return (digit & (c - '0')) | (letter & (c - 'a' + 10)) | (~(digit | letter) & 0x100);
+}
+
+int hex_digit(char c) {
+        if (c >= 'A' && c <= 'F')
+                c = (char) (c - 'A' + 'a');
+        if (c >= 'a' && c <= 'f')
+                return c - 'a' + 10;
+        return c >= '0' && c <= '9' ? c - '0' : -1;
 }
 
 int hex_decode(const char *s, void *ret, size_t len) {
@@ -36,10 +44,10 @@ int hex_decode(const char *s, void *ret, size_t len) {
         if (strlen(s) / 2 != len || strlen(s) % 2 != 0)
                 return -EINVAL;
         for (size_t i = 0; i < len; i++)
-                if ((hex_digit(s[2 * i]) | hex_digit(s[2 * i + 1])) & 0x100)
+                if ((hex_digit_secret(s[2 * i]) | hex_digit_secret(s[2 * i + 1])) & 0x100)
                         return -EINVAL;
         for (size_t i = 0; i < len; i++)
-                p[i] = (uint8_t) (hex_digit(s[2 * i]) << 4 | hex_digit(s[2 * i + 1]));
+                p[i] = (uint8_t) (hex_digit_secret(s[2 * i]) << 4 | hex_digit_secret(s[2 * i + 1]));
         return 0;
 }
 

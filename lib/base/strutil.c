@@ -61,13 +61,20 @@ bool utf8_is_valid(const char *s, size_t len) {
         return true;
 }
 
-static bool is_control(uint8_t c, uint8_t next) {
-        return c < 0x20 || c == 0x7F || (c == 0xC2 && next >= 0x80 && next <= 0x9F);
+/* C0, DEL and C1; also what breaks a line (U+2028, U+2029) or turns the direction of what follows (U+200E,
+ * U+200F, U+202A to U+202E, U+2066 to U+2069), so that a name is read as another one. p ends with a NUL. */
+static bool is_control(const uint8_t *p) {
+        if (p[0] < 0x20 || p[0] == 0x7F || (p[0] == 0xC2 && p[1] >= 0x80 && p[1] <= 0x9F))
+                return true;
+        if (p[0] != 0xE2 || (p[1] != 0x80 && p[1] != 0x81))
+                return false;
+        return p[1] == 0x80 ? p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xA8 && p[2] <= 0xAE)
+                            : p[2] >= 0xA6 && p[2] <= 0xA9;
 }
 
 bool str_is_printable(const char *s) {
         for (const uint8_t *p = (const uint8_t *) s; *p; p++)
-                if (is_control(p[0], p[1]))
+                if (is_control(p))
                         return false;
         return true;
 }
@@ -87,7 +94,7 @@ char *str_escape(const char *s) {
 
                 /* A stray byte of an invalid sequence may be a C1 control to a terminal that is not in
                  * UTF-8. */
-                if (n == 0 || is_control(p[0], p[1])) {
+                if (n == 0 || is_control(p)) {
                         n = MAX(n, 1U);
                         for (size_t j = 0; j < n && r >= 0; j++)
                                 r = buffer_appendf(&b, "\\x%02x", p[j]);

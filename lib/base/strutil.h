@@ -12,6 +12,9 @@ void hex_encode(const void *data, size_t len, char *ret);
 /* Exactly len bytes from 2 * len lower-case digits and then the end of the string. -EINVAL otherwise. */
 int hex_decode(const char *s, void *ret, size_t len);
 
+/* The value of one digit of either case; its time depends on it, so not for secrets. -1: not a digit. */
+int hex_digit(char c);
+
 /* RFC 4648 base64url without padding; the caller frees *ret. -ENOMEM. */
 int b64url_encode(const void *data, size_t len, char **ret);
 

@@ -89,7 +89,7 @@ Resolver *resolver_free(Resolver *r) {
         if (!r)
                 return NULL;
         resolver_cancel(r);
-        (void) worker_free(r->worker);
+        (void) worker_abandon(r->worker); /* a name server that is silent must not hold up the loop */
         sd_event_unref(r->event);
         return mfree(r);
 }

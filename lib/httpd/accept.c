@@ -4,19 +4,9 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <uthash.h>
 
 #include "httpd/conn.h"
-
-/* FNV-1a: uthash's own function falls through in a switch, which clang warns about. */
-static unsigned peer_hash(const uint8_t *key, size_t len) {
-        uint32_t hash = UINT32_C(0x811c9dc5);
-
-        for (size_t i = 0; i < len; i++)
-                hash = (hash ^ key[i]) * UINT32_C(0x01000193);
-        return hash;
-}
-#define HASH_FUNCTION(key, len, hash) (hash) = peer_hash((const uint8_t *) (key), (len))
-#include <uthash.h>
 
 #define ACCEPT_AT_ONCE 64U
 #define OVER_LIMIT_MAX 64U /* connections past the limit that are told why */
@@ -176,12 +166,25 @@ static bool admit(HttpServer *s, HttpConn *c) {
         return true;
 }
 
+/* A socket for both families tells of IPv4 clients as of ::ffff:192.0.2.1, which all have the same first 64
+ * bits. */
+static void unmap_ipv4(Address *a) {
+        static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+        Address v4 = { .family = AF_INET };
+
+        if (a->family != AF_INET6 || memcmp(a->bytes, mapped, sizeof(mapped)) != 0)
+                return;
+        memcpy(v4.bytes, a->bytes + sizeof(mapped), 4);
+        *a = v4;
+}
+
 static void accept_one(HttpServer *s, int fd, const struct sockaddr *sa, socklen_t len) {
         Endpoint peer = { 0 };
         HttpConn *c;
 
         if (endpoint_from_sockaddr(sa, len, &peer) < 0)
                 peer = (Endpoint) { 0 };
+        unmap_ipv4(&peer.address);
         if (http_conn_new(s, fd, &peer.address, &c) < 0) {
                 s->counters.rejected_total++;
                 return;

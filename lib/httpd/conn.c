@@ -107,7 +107,7 @@ int http_conn_flush(HttpConn *c) {
         return 0;
 }
 
-void http_conn_linger(HttpConn *c) {
+static void http_conn_linger(HttpConn *c) {
         http_conn_bye(c);
         conn_drop_http(c);
         conn_drop_tls(c);

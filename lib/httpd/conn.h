@@ -190,7 +190,6 @@ void http_conn_process(HttpConn *c, uint32_t events);
 bool http_conn_blocked(const HttpConn *c);
 /* Sends what is queued, as far as the socket takes it. */
 int http_conn_flush(HttpConn *c) _nodiscard_;
-void http_conn_linger(HttpConn *c);
 
 /* tls.c. Also the plain variants, so that the rest knows no difference. */
 int http_credentials_new(const char *cert_pem, const char *key_pem, HttpCredentials **ret) _nodiscard_;
@@ -236,10 +235,11 @@ void http_request_orphan(HttpRequest *r);
 void http_request_dispatch(HttpRequest *r);
 HttpFields *http_fields_free(HttpFields *f);
 DEFINE_CLEANUP(HttpFields *, http_fields_free);
-const char *http_status_title(unsigned status);
 /* Goes through the default headers that the answer does not set itself; *i starts at 0; NULL at the end. */
 const HttpHeader *http_default_header(const HttpServer *s, const HttpHeader *headers, size_t n_headers, size_t *i);
 bool http_default_headers_apply(const HttpHeader *headers, size_t n_headers); /* all of them */
+
+/* status.c */
 bool http_status_has_body(unsigned status);
 
 /* stream.c */

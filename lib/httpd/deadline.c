@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
+#include "base/array.h"
 #include "httpd/conn.h"
 
 static void heap_put(HttpServer *s, size_t i, HttpConn *c) {
@@ -46,15 +47,11 @@ static void heap_remove(HttpServer *s, HttpConn *c) {
 }
 
 static int heap_add(HttpServer *s, HttpConn *c) {
-        if (s->n_heap == s->heap_allocated) {
-                size_t n = MAX(s->heap_allocated * 2, (size_t) 64);
-                HttpConn **heap = reallocarray(s->heap, n, sizeof(HttpConn *));
+        int r;
 
-                if (!heap)
-                        return -ENOMEM;
-                s->heap = heap;
-                s->heap_allocated = n;
-        }
+        r = array_reserve(&s->heap, &s->heap_allocated, s->n_heap + 1, sizeof(HttpConn *), 64);
+        if (r < 0)
+                return r;
         heap_put(s, s->n_heap++, c);
         heap_up(s, c->heap_index);
         return 0;

@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: The sdwan authors */
 #include <strings.h>
 
+#include "base/strutil.h"
 #include "httpd/h1.h"
 #include "httpd/target.h"
 
@@ -297,18 +298,8 @@ static void parse_body(H1Parser *p) {
                 p->phase = PHASE_COMPLETE;
 }
 
-static int hex_digit(uint8_t c) {
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        if (c >= 'A' && c <= 'F')
-                return c - 'A' + 10;
-        return -1;
-}
-
 static void parse_chunk_size(H1Parser *p, uint8_t c) {
-        int digit = hex_digit(c);
+        int digit = hex_digit((char) c);
 
         if (digit >= 0) {
                 if (++p->digits > CHUNK_SIZE_DIGITS_MAX)

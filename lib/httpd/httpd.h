@@ -73,7 +73,6 @@ const uint8_t *http_request_body(const HttpRequest *r, size_t *ret_len); /* NUL 
 const Address *http_request_peer(const HttpRequest *r);
 /* For the handler's own state that must go when the request goes (the client left, or all was sent). */
 void http_request_set_data(HttpRequest *r, void *data, void (*destroy)(void *data));
-void *http_request_data(const HttpRequest *r);
 
 /* A value of the query, percent-decoded, in new memory. -ENOENT; -EINVAL: bad encoding, or the name stands twice. */
 int http_request_query_value(const HttpRequest *r, const char *name, char **ret) _nodiscard_;
@@ -87,6 +86,8 @@ typedef struct HttpHeader {
  * afterwards. Answers to a client that has left are dropped silently. */
 int http_request_respond(HttpRequest *r, unsigned status, const HttpHeader *headers, size_t n_headers,
                          const void *body, size_t body_len);
+/* "Not Found" for 404; a text for every status. */
+const char *http_status_title(unsigned status);
 /* application/problem+json (RFC 9457): {"type":"about:blank","title":…,"status":…,"detail":…,"code":…,"field":…};
  * detail, code and field may be NULL. */
 int http_request_problem(HttpRequest *r, unsigned status, const char *code, const char *field, const char *detail);

@@ -43,35 +43,6 @@ bool http_default_headers_apply(const HttpHeader *headers, size_t n_headers) {
         return true;
 }
 
-const char *http_status_title(unsigned status) {
-        static const struct {
-                unsigned status;
-                const char *title;
-        } titles[] = {
-                { 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" },
-                { 206, "Partial Content" }, { 301, "Moved Permanently" }, { 302, "Found" }, { 303, "See Other" },
-                { 304, "Not Modified" }, { 307, "Temporary Redirect" }, { 308, "Permanent Redirect" },
-                { 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
-                { 405, "Method Not Allowed" }, { 406, "Not Acceptable" }, { 408, "Request Timeout" },
-                { 409, "Conflict" }, { 410, "Gone" }, { 411, "Length Required" }, { 412, "Precondition Failed" },
-                { 413, "Content Too Large" }, { 414, "URI Too Long" }, { 415, "Unsupported Media Type" },
-                { 416, "Range Not Satisfiable" }, { 421, "Misdirected Request" }, { 422, "Unprocessable Content" },
-                { 428, "Precondition Required" }, { 429, "Too Many Requests" },
-                { 431, "Request Header Fields Too Large" }, { 500, "Internal Server Error" },
-                { 501, "Not Implemented" }, { 502, "Bad Gateway" }, { 503, "Service Unavailable" },
-                { 504, "Gateway Timeout" }, { 505, "HTTP Version Not Supported" }, { 507, "Insufficient Storage" },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(titles); i++)
-                if (titles[i].status == status)
-                        return titles[i].title;
-        return "Unknown";
-}
-
-bool http_status_has_body(unsigned status) {
-        return status >= 200 && status != 204 && status != 304;
-}
-
 int http_request_new(HttpConn *c, HttpRequest **ret) {
         HttpRequest *r;
 
@@ -190,10 +161,6 @@ const Address *http_request_peer(const HttpRequest *r) {
 void http_request_set_data(HttpRequest *r, void *data, void (*destroy)(void *data)) {
         r->data = data;
         r->destroy = destroy;
-}
-
-void *http_request_data(const HttpRequest *r) {
-        return r->data;
 }
 
 int http_request_query_value(const HttpRequest *r, const char *name, char **ret) {

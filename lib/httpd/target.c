@@ -17,16 +17,6 @@ bool http_token_is_valid(const char *s, size_t len) {
         return len > 0;
 }
 
-static int hex_value(char c) {
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        if (c >= 'A' && c <= 'F')
-                return c - 'A' + 10;
-        return -1;
-}
-
 /* The byte at s, decoded where it is percent-encoded. -1: bad encoding. */
 static int decode_byte(const char *s, size_t len, size_t *ret_used) {
         int high, low;
@@ -36,8 +26,8 @@ static int decode_byte(const char *s, size_t len, size_t *ret_used) {
                 return (uint8_t) s[0];
         if (len < 3)
                 return -1;
-        high = hex_value(s[1]);
-        low = hex_value(s[2]);
+        high = hex_digit(s[1]);
+        low = hex_digit(s[2]);
         if (high < 0 || low < 0)
                 return -1;
         *ret_used = 3;

@@ -32,13 +32,13 @@ char *json_format(json_object *o, size_t *ret_len);
 /* Indented with two spaces, for people. */
 char *json_format_pretty(json_object *o);
 
-static inline json_object *json_unrefp_helper(json_object *o) {
+static inline json_object *json_unref(json_object *o) {
         if (o)
                 json_object_put(o);
         return NULL;
 }
-DEFINE_CLEANUP(json_object *, json_unrefp_helper);
-#define _cleanup_json_ _cleanup_(json_unrefp_helperp)
+DEFINE_CLEANUP(json_object *, json_unref);
+#define _cleanup_json_ _cleanup_(json_unrefp)
 
 /* Builders: take ownership of value, also on failure (-ENOMEM; -EINVAL: a string is not UTF-8, which no JSON could
  * carry). value NULL is JSON null. */

@@ -21,7 +21,8 @@ typedef struct Unit {
         PlanOwner owner;
         Desired *desired;
         ItemHub *hub;
-        ItemPeer *peer; /* of lane 0 */
+        struct Unit *next_hub; /* in the list of those that have one */
+        ItemPeer *peer;        /* of lane 0 */
         DesiredPrefix *prefixes;
         Prefix aggregate; /* family 0: none */
         bool own;         /* the aggregate is a prefix of this node */
@@ -46,6 +47,7 @@ struct Desired {
         ItemNetwork *network;
         Unit *units;
         Unit *base; /* the unit "" */
+        Unit *hubs; /* few: most of what is looked for is looked for here */
         Unit *dirty;
         DesiredPrefix *prefixes;
         DesiredName *names;
@@ -54,14 +56,12 @@ struct Desired {
         bool had_exit;
 };
 
-void desired_mark(Desired *d, Unit *u);
-void desired_mark_all(Desired *d);
 /* The first numeric or resolved endpoint. False: there is none. */
 bool desired_hub_endpoint(Desired *d, const ItemHub *hub, Address *ret);
 /* False for a hub whose slot a hub with a lower id has as well. */
 bool desired_hub_usable(Desired *d, const Unit *u);
 
-int network_compile_prefixes(Desired *d, Unit *u) _nodiscard_;
+int network_compile_routes(Desired *d, Unit *u) _nodiscard_;
 int network_compile(Desired *d, Unit *u) _nodiscard_;
 /* Whether a spoke has a hub to send to; on hubs false. */
 bool network_has_exit(Desired *d);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
 #include <stdio.h>
+#include <utlist.h>
 
 #include "base/strutil.h"
 #include "overlay/desired-internal.h"
@@ -53,7 +54,20 @@ static void decoded_done(Decoded *i) {
         i->shape = DECODED_NONE;
 }
 
-static void on_allowed(PlanOwner *lost, PlanOwner *won, void *userdata) {
+static void desired_mark(Desired *d, Unit *u) {
+        if (u->dirty)
+                return;
+        u->dirty = true;
+        u->next_dirty = d->dirty;
+        d->dirty = u;
+}
+
+static void desired_mark_all(Desired *d) {
+        for (Unit *u = d->units; u; u = u->hh.next)
+                desired_mark(d, u);
+}
+
+static void on_route(PlanOwner *lost, PlanOwner *won, void *userdata) {
         Desired *d = userdata;
 
         if (lost)
@@ -80,8 +94,10 @@ static int unit_get(Desired *d, const char *id, Unit **ret) {
 }
 
 static void unit_drop_hub(Unit *u) {
-        if (u->hub)
-                item_hub_done(u->hub);
+        if (!u->hub)
+                return;
+        LL_DELETE2(u->desired->hubs, u, next_hub);
+        item_hub_done(u->hub);
         u->hub = mfree(u->hub);
 }
 
@@ -121,7 +137,7 @@ Desired *desired_free(Desired *d) {
 
         if (!d)
                 return NULL;
-        plan_set_allowed_handler(d->plan, NULL, NULL);
+        plan_set_route_handler(d->plan, NULL, NULL);
         HASH_ITER (hh, d->units, u, next)
                 unit_free(d, u);
         HASH_ITER (hh, d->names, n, next_name) {
@@ -153,23 +169,10 @@ int desired_new(const char *node_id, const char *network, const PublicKey *own_k
         r = unit_get(d, "", &d->base);
         if (r < 0)
                 return r;
-        plan_set_allowed_handler(p, on_allowed, d);
+        plan_set_route_handler(p, on_route, d);
         desired_mark(d, d->base);
         *ret = TAKE(d);
         return 0;
-}
-
-void desired_mark(Desired *d, Unit *u) {
-        if (u->dirty)
-                return;
-        u->dirty = true;
-        u->next_dirty = d->dirty;
-        d->dirty = u;
-}
-
-void desired_mark_all(Desired *d) {
-        for (Unit *u = d->units; u; u = u->hh.next)
-                desired_mark(d, u);
 }
 
 const ItemSelf *desired_self(const Desired *d) {
@@ -178,10 +181,6 @@ const ItemSelf *desired_self(const Desired *d) {
 
 const ItemNetwork *desired_network(const Desired *d) {
         return d->network;
-}
-
-const char *desired_network_id(const Desired *d) {
-        return d->network_id;
 }
 
 bool desired_wants_topic(const Desired *d, TopicClass class) {
@@ -208,8 +207,8 @@ bool desired_hub_endpoint(Desired *d, const ItemHub *hub, Address *ret) {
 }
 
 bool desired_hub_usable(Desired *d, const Unit *u) {
-        for (const Unit *o = d->units; o; o = o->hh.next)
-                if (o->hub && o != u && o->hub->hub_slot == u->hub->hub_slot && strcmp(o->id, u->id) < 0)
+        for (const Unit *o = d->hubs; o; o = o->next_hub)
+                if (o != u && o->hub->hub_slot == u->hub->hub_slot && strcmp(o->id, u->id) < 0)
                         return false;
         return true;
 }
@@ -217,9 +216,8 @@ bool desired_hub_usable(Desired *d, const Unit *u) {
 /* Hubs choose among each other's slots and are the exits of spokes: few, so one that changes is compiled
  * with all. */
 static void mark_hubs(Desired *d) {
-        for (Unit *u = d->units; u; u = u->hh.next)
-                if (u->hub)
-                        desired_mark(d, u);
+        for (Unit *u = d->hubs; u; u = u->next_hub)
+                desired_mark(d, u);
         desired_mark(d, d->base);
 }
 
@@ -244,9 +242,7 @@ int desired_set_address(Desired *d, const char *name, const Address *a) {
 void desired_foreach_name(Desired *d,
                           void (*visit)(const char *name, const Address *address, void *userdata),
                           void *userdata) {
-        for (Unit *u = d->units; u; u = u->hh.next) {
-                if (!u->hub)
-                        continue;
+        for (Unit *u = d->hubs; u; u = u->next_hub)
                 STRV_FOREACH (e, u->hub->endpoints) {
                         DesiredName *n;
                         Address a;
@@ -256,7 +252,6 @@ void desired_foreach_name(Desired *d,
                         HASH_FIND_STR(d->names, *e, n);
                         visit(*e, n ? &n->address : NULL, userdata);
                 }
-        }
 }
 
 /* What no site can have behind it. */
@@ -449,6 +444,8 @@ static int take_hub(Desired *d, const char *id, Decoded *i) {
         mark_hubs(d);
         unit_drop_hub(u);
         u->hub = hub;
+        if (hub)
+                LL_PREPEND2(d->hubs, u, next_hub);
         u->hub_generation = d->generation;
         desired_mark(d, u);
         return 0;
@@ -637,8 +634,8 @@ static int compile_failed(Desired *d, Unit *list, int error) {
         return error;
 }
 
-/* Two rounds: first who may use which prefix, which can touch a unit more, then what each unit makes of it.
- */
+/* Two rounds: first who has the route to which prefix, which can touch a unit more, then what each unit
+ * makes of it. */
 int desired_compile(Desired *d) {
         Unit *list = NULL, *next;
         bool exit = network_has_exit(d);
@@ -654,7 +651,7 @@ int desired_compile(Desired *d) {
                 d->dirty = u->next_dirty;
                 u->next_dirty = list;
                 list = u;
-                r = network_compile_prefixes(d, u);
+                r = network_compile_routes(d, u);
                 if (r < 0)
                         return compile_failed(d, list, r);
         }
@@ -678,10 +675,10 @@ void desired_foreach_tunnel(Desired *d,
 
         if (!d->self || d->self->state != NODE_ACTIVE)
                 return;
-        for (Unit *u = d->units; u; u = u->hh.next) {
+        for (Unit *u = d->hubs; u; u = u->next_hub) {
                 char device[PLAN_NAME_MAX];
 
-                if (!u->hub || streq(u->id, d->node_id) || !desired_hub_usable(d, u))
+                if (streq(u->id, d->node_id) || !desired_hub_usable(d, u))
                         continue;
                 (void) snprintf(device, sizeof(device), DEVICE_HUB_PREFIX "%u", u->hub->hub_slot);
                 visit(device, &u->hub->wg_key, &(DesiredPeer){ u->id, u->hub->name }, userdata);

@@ -46,7 +46,6 @@ void desired_foreach_name(Desired *d,
 
 const ItemSelf *desired_self(const Desired *d);       /* NULL: not yet known */
 const ItemNetwork *desired_network(const Desired *d); /* NULL: not yet known */
-const char *desired_network_id(const Desired *d);
 bool desired_wants_topic(const Desired *d, TopicClass class); /* by the node's role */
 
 /* Who is behind a key on an interface: NULL when nobody is known. */

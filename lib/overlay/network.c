@@ -47,8 +47,8 @@ static const Unit *exit_hub(Desired *d) {
 
         if (!is_active(d) || is_hub(d))
                 return NULL;
-        for (Unit *u = d->units; u; u = u->hh.next) {
-                if (!u->hub || !unit_is_peer_hub(d, u))
+        for (Unit *u = d->hubs; u; u = u->next_hub) {
+                if (!unit_is_peer_hub(d, u))
                         continue;
                 if (!best || u->hub->priority < best->hub->priority ||
                     (u->hub->priority == best->hub->priority && u->hub->hub_slot < best->hub->hub_slot))
@@ -225,37 +225,49 @@ static int foreach_destination(Unit *u, const Address *address4, const Address *
         return 0;
 }
 
-static int visit_allowed(Desired *d, Unit *u, const Prefix *p, void *userdata) {
-        PlanValue *v = plan_value_new(PLAN_ALLOWED, 0);
-
-        if (!v)
-                return -ENOMEM;
-        ((PlanAllowed *) v->data)->prefix = *p;
-        return plan_want(d->plan, &u->owner, PLAN_ALLOWED, v);
-}
-
-int network_compile_prefixes(Desired *d, Unit *u) {
-        int r = 0;
-
-        plan_owner_begin(&u->owner);
-        if (is_active(d) && is_hub(d)) {
-                if (u->hub && unit_is_peer_hub(d, u))
-                        r = foreach_destination(u, &u->hub->address4, &u->hub->address6, visit_allowed,
-                                                NULL);
-                else if (unit_is_lane_peer(d, u))
-                        r = foreach_destination(u, &u->peer->address4, &u->peer->address6, visit_allowed,
-                                                NULL);
-        }
-        plan_owner_end_type(d->plan, &u->owner, PLAN_ALLOWED);
-        return r;
-}
-
 static int visit_route(Desired *d, Unit *u, const Prefix *p, void *userdata) {
         const uint32_t *index = userdata;
 
-        if (is_hub(d) && !plan_owner_wins(d->plan, &u->owner, p))
-                return 0;
         return want_route(d, u, p, NEXTHOP_CLASS_NODE, *index);
+}
+
+static int base_routes(Desired *d, Unit *u) {
+        int r;
+
+        if (!is_hub(d))
+                return 0;
+        r = want_unreachable(d, u, &d->network->prefix4);
+        return r < 0 ? r : want_unreachable(d, u, &d->network->prefix6);
+}
+
+static int aggregate_routes(Desired *d, Unit *u) {
+        if (u->own || is_hub(d) || !d->had_exit)
+                return 0;
+        return want_route(d, u, &u->aggregate, NEXTHOP_CLASS_AGGREGATES, 0);
+}
+
+int network_compile_routes(Desired *d, Unit *u) {
+        uint32_t index;
+        int r = 0;
+
+        plan_owner_begin(&u->owner);
+        if (is_active(d)) {
+                if (u == d->base)
+                        r = base_routes(d, u);
+                else if (u->aggregate.address.family != 0)
+                        r = aggregate_routes(d, u);
+                else if (u->hub && unit_is_peer_hub(d, u)) {
+                        index = u->hub->index;
+                        r = foreach_destination(u, &u->hub->address4, &u->hub->address6, visit_route,
+                                                &index);
+                } else if (unit_is_lane_peer(d, u)) {
+                        index = u->peer->index;
+                        r = foreach_destination(u, &u->peer->address4, &u->peer->address6, visit_route,
+                                                &index);
+                }
+        }
+        plan_owner_end_type(d->plan, &u->owner, PLAN_ROUTE);
+        return r;
 }
 
 static int compare_prefixes(const void *a, const void *b) {
@@ -270,7 +282,7 @@ typedef struct AllowedList {
 static int visit_collect(Desired *d, Unit *u, const Prefix *p, void *userdata) {
         AllowedList *l = userdata;
 
-        if (!plan_owner_wins(d->plan, &u->owner, p))
+        if (!plan_owner_has_route(d->plan, &u->owner, p, ROUTE_METRIC))
                 return 0;
         for (size_t i = 0; i < l->n; i++)
                 if (prefix_equal(&l->items[i], p))
@@ -292,7 +304,6 @@ static int compile_hub(Desired *d, Unit *u) {
         const ItemHub *hub = u->hub;
         uint16_t port = 0, far_port = d->network->port;
         char device[PLAN_NAME_MAX];
-        uint32_t index = hub->index;
         PlanPeer *peer;
         PlanValue *v;
         Address a;
@@ -322,16 +333,12 @@ static int compile_hub(Desired *d, Unit *u) {
         r = want_addresses(d, u, device, hub->hub_slot);
         if (r < 0)
                 return r;
-        r = want_groups(d, u, NEXTHOP_CLASS_NODE, hub->index, hub->hub_slot);
-        if (r < 0)
-                return r;
-        return foreach_destination(u, &hub->address4, &hub->address6, visit_route, &index);
+        return want_groups(d, u, NEXTHOP_CLASS_NODE, hub->index, hub->hub_slot);
 }
 
 static int compile_lane_peer(Desired *d, Unit *u) {
         const ItemPeer *item = u->peer;
         AllowedList l = { 0 };
-        uint32_t index = item->index;
         size_t n = 2;
         PlanPeer *peer;
         PlanValue *v;
@@ -355,10 +362,7 @@ static int compile_lane_peer(Desired *d, Unit *u) {
         r = plan_want(d->plan, &u->owner, PLAN_PEER, v);
         if (r < 0)
                 return r;
-        r = want_groups(d, u, NEXTHOP_CLASS_NODE, item->index, NEXTHOP_LANE);
-        if (r < 0)
-                return r;
-        return foreach_destination(u, &item->address4, &item->address6, visit_route, &index);
+        return want_groups(d, u, NEXTHOP_CLASS_NODE, item->index, NEXTHOP_LANE);
 }
 
 static int compile_base(Desired *d, Unit *u) {
@@ -375,25 +379,15 @@ static int compile_base(Desired *d, Unit *u) {
         r = want_device(d, u, DEVICE_LANE_PREFIX "0", d->network->port);
         if (r < 0)
                 return r;
-        r = want_addresses(d, u, DEVICE_LANE_PREFIX "0", NEXTHOP_LANE);
-        if (r < 0)
-                return r;
-        r = want_unreachable(d, u, &d->network->prefix4);
-        if (r < 0)
-                return r;
-        return want_unreachable(d, u, &d->network->prefix6);
+        return want_addresses(d, u, DEVICE_LANE_PREFIX "0", NEXTHOP_LANE);
 }
 
 int network_compile(Desired *d, Unit *u) {
         int r = 0;
 
-        if (is_active(d)) {
+        if (is_active(d) && u->aggregate.address.family == 0) { /* an aggregate is a route only */
                 if (u == d->base)
                         r = compile_base(d, u);
-                else if (u->aggregate.address.family != 0)
-                        r = u->own || is_hub(d) || !d->had_exit
-                                            ? 0
-                                            : want_route(d, u, &u->aggregate, NEXTHOP_CLASS_AGGREGATES, 0);
                 else if (u->hub && unit_is_peer_hub(d, u))
                         r = compile_hub(d, u);
                 else if (unit_is_lane_peer(d, u))

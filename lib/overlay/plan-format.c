@@ -106,11 +106,8 @@ static int format_value(PlanType type, const void *data, Buffer *b) {
                 return format_group(data, b);
         case PLAN_ROUTE:
                 return format_route(data, b);
-        case PLAN_SYSCTL:
-                return buffer_appendf(b, "sysctl %s %s", sysctl->key, sysctl->value);
         default:
-                return buffer_appendf(b, "allowed %s",
-                                      prefix_format(&((const PlanAllowed *) data)->prefix, text));
+                return buffer_appendf(b, "sysctl %s %s", sysctl->key, sysctl->value);
         }
 }
 
@@ -162,7 +159,7 @@ int plan_wanted_format(Plan *p, Buffer *b) {
         for (PlanObject *o = p->objects; o && r >= 0; o = o->hh.next) {
                 const PlanValue *w = plan_object_wanted(o);
 
-                if (!w || o->type == PLAN_ALLOWED)
+                if (!w)
                         continue;
                 r = format_value(o->type, w->data, b);
                 if (r >= 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
+#include "base/array.h"
 #include "overlay/plan-internal.h"
 
 typedef struct StepList {
@@ -15,14 +16,11 @@ void plan_steps_done(PlanSteps *s) {
 }
 
 static int step_add(StepList *l, PlanStepType type, PlanObject *o, const PlanValue *v, PlanStep **ret) {
-        if (l->n == l->allocated) {
-                size_t n = MAX(l->allocated * 2, (size_t) 16);
-                PlanStep *items = reallocarray(l->items, n, sizeof(PlanStep));
-                if (!items)
-                        return -ENOMEM;
-                l->items = items;
-                l->allocated = n;
-        }
+        int r;
+
+        r = array_reserve(&l->items, &l->allocated, l->n + 1, sizeof(PlanStep), 16);
+        if (r < 0)
+                return r;
         l->items[l->n] = (PlanStep){ .type = type, .object = o, .value = v ? v->data : NULL };
         *ret = &l->items[l->n++];
         return 0;
@@ -185,8 +183,6 @@ static int plan_object(Plan *p, StepList *l, PlanObject *o, bool removals) {
                 return plan_device(l, o, removals);
         case PLAN_PEER:
                 return plan_peer(p, l, o, removals);
-        case PLAN_ALLOWED:
-                return 0;
         default:
                 if (w)
                         return step_add(l, set[o->type], o, w, &s);

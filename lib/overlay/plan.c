@@ -20,7 +20,7 @@ PlanValue *plan_value_new(PlanType type, size_t n) {
                 [PLAN_DEVICE] = sizeof(PlanDevice),   [PLAN_PEER] = sizeof(PlanPeer),
                 [PLAN_ADDRESS] = sizeof(PlanAddress), [PLAN_NEXTHOP] = sizeof(PlanNexthop),
                 [PLAN_GROUP] = sizeof(PlanGroup),     [PLAN_ROUTE] = sizeof(PlanRoute),
-                [PLAN_SYSCTL] = sizeof(PlanSysctl),   [PLAN_ALLOWED] = sizeof(PlanAllowed),
+                [PLAN_SYSCTL] = sizeof(PlanSysctl),
         };
         size_t size = sizes[type];
         PlanValue *v;
@@ -80,24 +80,12 @@ static size_t key_of(PlanType type, const PlanValue *v, uint8_t ret[static PLAN_
         case PLAN_ROUTE:
                 n = offsetof(PlanRoute, metric) + sizeof(uint32_t);
                 break;
-        case PLAN_SYSCTL:
-                n = PLAN_SYSCTL_KEY_MAX;
-                break;
         default:
-                n = sizeof(PlanAllowed);
+                n = PLAN_SYSCTL_KEY_MAX;
         }
         ret[0] = (uint8_t) type;
         memcpy(ret + 1, v->data, n);
         return n + 1;
-}
-
-PlanObject *plan_find(Plan *p, PlanType type, const PlanValue *v) {
-        uint8_t key[PLAN_KEY_MAX];
-        size_t n = key_of(type, v, key);
-        PlanObject *o;
-
-        HASH_FIND(hh, p->objects, key, (unsigned) n, o);
-        return o;
 }
 
 PlanObject *plan_find_id(Plan *p, PlanType type, uint32_t id) {
@@ -168,7 +156,11 @@ void plan_object_update(Plan *p, PlanObject *o) {
                 o->dumped = false;
                 actual_normalise(o->type, o->actual, wanted, o->alive);
         }
-        dirty = o->type != PLAN_ALLOWED && !value_equal(wanted, o->actual);
+        dirty = !value_equal(wanted, o->actual);
+        if (!dirty && o->actual != wanted) { /* one copy is enough */
+                (void) plan_value_unref(o->actual);
+                o->actual = plan_value_ref(wanted);
+        }
 
         /* A setting that is no longer wanted stays as it is: nobody knows what it was before. */
         if (o->type == PLAN_SYSCTL && !wanted) {
@@ -221,17 +213,17 @@ Plan *plan_free(Plan *p) {
         return mfree(p);
 }
 
-void plan_set_allowed_handler(Plan *p, void (*handler)(PlanOwner *lost, PlanOwner *won, void *userdata),
-                              void *userdata) {
-        p->on_allowed = handler;
-        p->on_allowed_userdata = userdata;
+void plan_set_route_handler(Plan *p, void (*handler)(PlanOwner *lost, PlanOwner *won, void *userdata),
+                            void *userdata) {
+        p->on_route = handler;
+        p->on_route_userdata = userdata;
 }
 
-static void allowed_changed(Plan *p, const PlanObject *o, PlanOwner *before) {
+static void route_changed(Plan *p, const PlanObject *o, PlanOwner *before) {
         PlanOwner *after = o->claims ? o->claims->owner : NULL;
 
-        if (o->type == PLAN_ALLOWED && before != after && p->on_allowed)
-                p->on_allowed(before, after, p->on_allowed_userdata);
+        if (o->type == PLAN_ROUTE && before != after && p->on_route)
+                p->on_route(before, after, p->on_route_userdata);
 }
 
 void plan_owner_begin(PlanOwner *o) {
@@ -280,7 +272,7 @@ int plan_want(Plan *p, PlanOwner *owner, PlanType type, PlanValue *value) {
                 (void) plan_value_unref(c->value);
                 c->value = TAKE(v);
         }
-        allowed_changed(p, o, before);
+        route_changed(p, o, before);
         plan_object_update(p, o);
         return 0;
 }
@@ -290,7 +282,7 @@ static void claim_drop(Plan *p, PlanClaim *c) {
         PlanOwner *before = o->claims->owner;
 
         LL_DELETE2(o->claims, c, object_next);
-        allowed_changed(p, o, before);
+        route_changed(p, o, before);
         (void) plan_value_unref(c->value);
         free(c);
         plan_object_update(p, o);
@@ -312,18 +304,19 @@ static void owner_sweep(Plan *p, PlanOwner *o, bool all_types, PlanType type) {
 }
 
 void plan_owner_end(Plan *p, PlanOwner *o) {
-        owner_sweep(p, o, true, PLAN_ALLOWED);
+        owner_sweep(p, o, true, PLAN_ROUTE);
 }
 
 void plan_owner_end_type(Plan *p, PlanOwner *o, PlanType type) {
         owner_sweep(p, o, false, type);
 }
 
-bool plan_owner_wins(Plan *p, const PlanOwner *owner, const Prefix *prefix) {
-        uint8_t key[1 + sizeof(Prefix)] = { PLAN_ALLOWED };
+bool plan_owner_has_route(Plan *p, const PlanOwner *owner, const Prefix *destination, uint32_t metric) {
+        uint8_t key[1 + offsetof(PlanRoute, metric) + sizeof(metric)] = { PLAN_ROUTE };
         PlanObject *o;
 
-        memcpy(key + 1, prefix, sizeof(*prefix));
+        memcpy(key + 1, destination, sizeof(*destination));
+        memcpy(key + 1 + offsetof(PlanRoute, metric), &metric, sizeof(metric));
         HASH_FIND(hh, p->objects, key, sizeof(key), o);
         return o && o->claims && o->claims->owner == owner;
 }

@@ -14,7 +14,6 @@
  * translates them. */
 
 #define PLAN_NAME_MAX 16
-#define PLAN_MEMBERS_MAX 16
 #define PLAN_SYSCTL_KEY_MAX 64
 #define PLAN_SYSCTL_VALUE_MAX 16
 
@@ -26,7 +25,6 @@ typedef enum PlanType {
         PLAN_GROUP,
         PLAN_ROUTE,
         PLAN_SYSCTL,
-        PLAN_ALLOWED, /* never in the kernel: which owner may use a prefix (plan_owner_wins()) */
 } PlanType;
 
 /* Values. The first member(s) are the key: two values of one key are two states of one object. All bytes
@@ -82,10 +80,6 @@ typedef struct PlanSysctl {
         char value[PLAN_SYSCTL_VALUE_MAX];
 } PlanSysctl;
 
-typedef struct PlanAllowed {
-        Prefix prefix;
-} PlanAllowed;
-
 /* A value with a count of its holders; data is one of the above. */
 typedef struct PlanValue {
         uint32_t refs;
@@ -132,10 +126,11 @@ int plan_want(Plan *p, PlanOwner *o, PlanType type, PlanValue *value) _nodiscard
 void plan_owner_end(Plan *p, PlanOwner *o);
 /* Claims nothing of the type any more that was not claimed since begin; other types stay. */
 void plan_owner_end_type(Plan *p, PlanOwner *o, PlanType type);
-bool plan_owner_wins(Plan *p, const PlanOwner *o, const Prefix *prefix);
-/* Called when another owner than before has the prefix: lost and won may be NULL. */
-void plan_set_allowed_handler(Plan *p, void (*handler)(PlanOwner *lost, PlanOwner *won, void *userdata),
-                              void *userdata);
+/* Whether it is the owner's route that counts for the destination and metric. */
+bool plan_owner_has_route(Plan *p, const PlanOwner *o, const Prefix *destination, uint32_t metric);
+/* Called when another owner than before has a route: lost and won may be NULL. */
+void plan_set_route_handler(Plan *p, void (*handler)(PlanOwner *lost, PlanOwner *won, void *userdata),
+                            void *userdata);
 
 /* What there is. Between begin and end everything that is ours is told; what is not told counts as gone. The
  * device of a peer or address is told before it. Takes value. A peer that is alive (a handshake not long

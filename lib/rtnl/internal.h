@@ -66,7 +66,5 @@ int attribute_address(const struct nlattr *a, uint8_t family, Address *ret) _nod
 
 /* -ENODEV; -EPERM: the interface is not ours: another name or the alias of somebody else. */
 int link_require_ours(Rtnl *r, int index, Link *ret) _nodiscard_;
-bool link_name_is_ours(const char *name);
 
-int monitor_start(Rtnl *r, sd_event *event) _nodiscard_;
 void monitor_stop(Rtnl *r);

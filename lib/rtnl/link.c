@@ -9,7 +9,7 @@
 /* Names that a libc's or a distribution's older headers may not have. */
 #define FILTER_SKIP_STATS (1U << 3)
 
-bool link_name_is_ours(const char *name) {
+static bool link_name_is_ours(const char *name) {
         return strncmp(name, RTNL_LINK_PREFIX, strlen(RTNL_LINK_PREFIX)) == 0;
 }
 

@@ -142,7 +142,7 @@ void monitor_stop(Rtnl *r) {
         r->monitor = NULL;
 }
 
-int monitor_start(Rtnl *r, sd_event *event) {
+static int monitor_start(Rtnl *r, sd_event *event) {
         int size = MONITOR_BUFFER_BYTES, fd, k;
 
         r->monitor = nl_socket_alloc();

@@ -103,7 +103,7 @@ static int string_of(const Field *f, json_object *json, const char **ret, FieldE
 }
 
 static int set_list(const Field *f, Object *o, json_object *json, FieldError *ret_error) {
-        const char *s;
+        const char *s = NULL;
         int r;
 
         if (!json_object_is_type(json, json_type_array))
@@ -122,8 +122,8 @@ static int set_list(const Field *f, Object *o, json_object *json, FieldError *re
         return 0;
 }
 
-int field_set_json(const Field *f, Object *o, json_object *json, FieldError *ret_error) {
-        const char *s;
+static int field_set_json(const Field *f, Object *o, json_object *json, FieldError *ret_error) {
+        const char *s = NULL;
         int r;
 
         if (field_is_list(f))

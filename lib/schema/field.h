@@ -35,4 +35,3 @@ int field_set_u64(const Field *f, Object *o, uint64_t v, FieldError *ret_error) 
 int field_set_text(const Field *f, Object *o, const char *text, FieldError *ret_error) _nodiscard_;
 
 int field_to_json(const Field *f, const Object *o, json_object **ret) _nodiscard_; /* *ret NULL: null */
-int field_set_json(const Field *f, Object *o, json_object *json, FieldError *ret_error) _nodiscard_;

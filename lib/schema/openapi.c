@@ -257,6 +257,34 @@ static void list_schema(Doc *d, json_object *schemas, const Kind *kind) {
         text(d, next, "description", "What \"after\" must be to get the next page; null on the last one");
 }
 
+/* What "dry_run" answers. */
+static void preview_schema(Doc *d, json_object *schemas, const Kind *kind) {
+        static const char *const members[] = { "dry_run", "diff", "object" };
+        json_object *schema, *properties, *difference, *required, *any;
+        char name[64], key[80];
+
+        schema_name(kind, name);
+        (void) snprintf(key, sizeof(key), "%sPreview", name);
+        schema = object(d, schemas, key);
+        text(d, schema, "type", "object");
+        required = array(d, schema, "required");
+        for (size_t i = 0; i < ELEMENTSOF(members); i++)
+                text(d, required, NULL, members[i]);
+        properties = object(d, schema, "properties");
+        text(d, object(d, properties, "dry_run"), "type", "boolean");
+        difference = object(d, properties, "diff");
+        text(d, difference, "type", "object");
+        text(d, difference, "description", "What would change, by field");
+        difference = object(d, difference, "additionalProperties");
+        text(d, difference, "type", "object");
+        difference = object(d, difference, "properties");
+        (void) object(d, difference, "from");
+        (void) object(d, difference, "to");
+        any = array(d, object(d, properties, "object"), "anyOf");
+        reference(d, object(d, any, NULL), NULL, "schemas", name);
+        text(d, object(d, any, NULL), "type", "null");
+}
+
 static void problem_schema(Doc *d, json_object *schemas) {
         static const struct {
                 const char *name, *type, *help;
@@ -297,9 +325,10 @@ static json_object *parameter(Doc *d, json_object *parameters, const char *name,
         return schema;
 }
 
+/* preview: or this one, with "dry_run"; NULL: none. */
 static void response_ref(Doc *d, json_object *responses, const char *status, const char *help,
-                         const char *schema, bool etag) {
-        json_object *response = object(d, responses, status), *media, *header;
+                         const char *schema, const char *preview, bool etag) {
+        json_object *response = object(d, responses, status), *media, *header, *any;
 
         text(d, response, "description", help);
         if (etag) {
@@ -310,12 +339,19 @@ static void response_ref(Doc *d, json_object *responses, const char *status, con
         if (!schema)
                 return;
         media = object(d, object(d, response, "content"), "application/json");
-        reference(d, media, "schema", "schemas", schema);
+        if (!preview) {
+                reference(d, media, "schema", "schemas", schema);
+                return;
+        }
+        any = array(d, object(d, media, "schema"), "anyOf");
+        reference(d, object(d, any, NULL), NULL, "schemas", schema);
+        reference(d, object(d, any, NULL), NULL, "schemas", preview);
 }
 
 static void problem_responses(Doc *d, json_object *responses, const char *const *statuses) {
         for (; *statuses; statuses++)
                 reference(d, responses, *statuses, "responses", "Problem");
+        reference(d, responses, "default", "responses", "Problem");
 }
 
 static void request_body(Doc *d, json_object *operation, const char *media_type, const char *schema) {
@@ -358,7 +394,7 @@ static void list_operation(Doc *d, json_object *path, const Kind *kind, const ch
         }
         responses = object(d, o, "responses");
         (void) snprintf(key, sizeof(key), "%sList", name);
-        response_ref(d, responses, "200", "The objects", key, false);
+        response_ref(d, responses, "200", "The objects", key, NULL, false);
         problem_responses(d, responses, problems);
 }
 
@@ -372,7 +408,9 @@ static void create_operation(Doc *d, json_object *path, const Kind *kind, const 
         (void) snprintf(key, sizeof(key), "%sWrite", name);
         request_body(d, o, "application/json", key);
         responses = object(d, o, "responses");
-        response_ref(d, responses, "201", "Created; Location names it", name, true);
+        (void) snprintf(key, sizeof(key), "%sPreview", name);
+        response_ref(d, responses, "200", "With dry_run: what would be", key, NULL, false);
+        response_ref(d, responses, "201", "Created; Location names it", name, NULL, true);
         problem_responses(d, responses, problems);
 }
 
@@ -380,7 +418,7 @@ static void get_operation(Doc *d, json_object *path, const Kind *kind, const cha
         static const char *const problems[] = { "401", "403", "404", NULL };
         json_object *responses = object(d, operation(d, path, "get", "get", kind, "Show"), "responses");
 
-        response_ref(d, responses, "200", "The object", name, true);
+        response_ref(d, responses, "200", "The object", name, NULL, true);
         problem_responses(d, responses, problems);
 }
 
@@ -404,10 +442,13 @@ static void change_operation(Doc *d, json_object *path, const Kind *kind, const 
         if (!delete)
                 request_body(d, o, patch ? "application/merge-patch+json" : "application/json", key);
         responses = object(d, o, "responses");
-        if (delete)
-                response_ref(d, responses, "204", "Deleted", NULL, false);
-        else
-                response_ref(d, responses, "200", "The object as it is now", name, true);
+        (void) snprintf(key, sizeof(key), "%sPreview", name);
+        if (delete) {
+                response_ref(d, responses, "200", "With dry_run: what would be", key, NULL, false);
+                response_ref(d, responses, "204", "Deleted", NULL, NULL, false);
+        } else
+                response_ref(d, responses, "200", "The object as it is now; with dry_run what it would be", name,
+                             key, true);
         problem_responses(d, responses, problems);
 }
 
@@ -441,6 +482,7 @@ static void components(Doc *d, json_object *root, const Kind *const *all, size_t
                 write_schema(d, schemas, all[i], false);
                 write_schema(d, schemas, all[i], true);
                 list_schema(d, schemas, all[i]);
+                preview_schema(d, schemas, all[i]);
         }
         problem_schema(d, schemas);
         problem = object(d, object(d, parent, "responses"), "Problem");

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/timeutil.h"
+#include "service/bus-open.h"
 #include "service/daemon.h"
 #include "service/log-control.h"
 
@@ -89,36 +90,12 @@ int daemon_setup(Daemon *d, const char *name) {
         return 0;
 }
 
-static int open_bus(const char *name, sd_bus **ret) {
-        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        const char *address = secure_getenv("SDWAN_BUS_ADDRESS");
-        int r;
-
-        if (!address)
-                return sd_bus_open_system_with_description(ret, name);
-        r = sd_bus_new(&bus);
-        if (r < 0)
-                return r;
-        (void) sd_bus_set_description(bus, name);
-        r = sd_bus_set_address(bus, address);
-        if (r < 0)
-                return r;
-        r = sd_bus_set_bus_client(bus, true);
-        if (r < 0)
-                return r;
-        r = sd_bus_start(bus);
-        if (r < 0)
-                return r;
-        *ret = TAKE(bus);
-        return 0;
-}
-
 int daemon_connect_bus(Daemon *d) {
         int r;
 
         assert(d && d->event);
 
-        r = open_bus(d->name, &d->bus);
+        r = bus_open(d->name, &d->bus);
         if (r < 0)
                 return log_error_errno(r, "Failed to connect to the system bus: %m");
         r = sd_bus_set_exit_on_disconnect(d->bus, true);

@@ -28,7 +28,7 @@ struct Worker {
         pthread_mutex_t lock; /* guards what follows */
         pthread_cond_t wake;
         Queue waiting, finished;
-        bool stop;
+        bool stop, abandoned;
 };
 
 static void queue_push(Queue *q, Item *item) {
@@ -63,9 +63,28 @@ static void worker_unlock(Worker *w) {
         (void) r;
 }
 
+static void queue_drop(Queue *q) {
+        for (;;) {
+                _cleanup_free_ Item *item = queue_pop(q);
+
+                if (!item)
+                        return;
+                if (item->job.drop)
+                        item->job.drop(item->job.userdata);
+        }
+}
+
+static Worker *worker_destroy(Worker *w) {
+        queue_drop(&w->finished);
+        (void) pthread_cond_destroy(&w->wake);
+        (void) pthread_mutex_destroy(&w->lock);
+        return mfree(w);
+}
+
 static void *worker_main(void *userdata) {
         static const uint64_t one = 1;
         Worker *w = userdata;
+        bool abandoned;
 
         worker_lock(w);
         for (;;) {
@@ -81,11 +100,16 @@ static void *worker_main(void *userdata) {
                 item->result = item->job.run(item->job.userdata);
                 worker_lock(w);
                 queue_push(&w->finished, item);
+                if (w->abandoned)
+                        break;
                 /* The counter cannot overflow: it is read to 0 long before 2^64 jobs. */
                 ssize_t n = write(w->event_fd, &one, sizeof(one));
                 (void) n;
         }
+        abandoned = w->abandoned;
         worker_unlock(w);
+        if (abandoned) /* nobody else knows of it any more */
+                (void) worker_destroy(w);
         return NULL;
 }
 
@@ -165,17 +189,6 @@ int worker_new(sd_event *event, const char *name, size_t max_jobs, Worker **ret)
         return 0;
 }
 
-static void queue_drop(Queue *q) {
-        for (;;) {
-                _cleanup_free_ Item *item = queue_pop(q);
-
-                if (!item)
-                        return;
-                if (item->job.drop)
-                        item->job.drop(item->job.userdata);
-        }
-}
-
 Worker *worker_free(Worker *w) {
         if (!w)
                 return NULL;
@@ -188,10 +201,27 @@ Worker *worker_free(Worker *w) {
         }
         sd_event_source_disable_unref(w->source);
         closep(&w->event_fd);
-        queue_drop(&w->finished);
-        (void) pthread_cond_destroy(&w->wake);
-        (void) pthread_mutex_destroy(&w->lock);
-        return mfree(w);
+        return worker_destroy(w);
+}
+
+Worker *worker_abandon(Worker *w) {
+        Queue waiting, finished;
+
+        if (!w || !w->started)
+                return worker_free(w);
+        sd_event_source_disable_unref(w->source);
+        (void) pthread_detach(w->thread);
+        worker_lock(w);
+        waiting = w->waiting;
+        finished = w->finished;
+        w->waiting = w->finished = (Queue){ 0 };
+        closep(&w->event_fd);
+        w->stop = w->abandoned = true;
+        (void) pthread_cond_signal(&w->wake);
+        worker_unlock(w); /* from here on it is the thread's */
+        queue_drop(&waiting);
+        queue_drop(&finished);
+        return NULL;
 }
 
 int worker_submit(Worker *w, const WorkerJob *job) {

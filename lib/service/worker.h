@@ -16,6 +16,9 @@ int worker_new(sd_event *event, const char *name, size_t max_jobs, Worker **ret)
  * done(). */
 Worker *worker_free(Worker *w);
 DEFINE_CLEANUP(Worker *, worker_free);
+/* As worker_free(), but waits for nothing, for jobs that may take as long as somebody else likes: those that
+ * wait are not run, and drop() of the one that runs is called on the worker's thread when it ends. */
+Worker *worker_abandon(Worker *w);
 
 typedef struct WorkerJob {
         int (*run)(void *userdata);               /* on the worker thread */

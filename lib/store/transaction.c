@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: The sdwan authors */
 #include <stdio.h>
 
+#include "base/array.h"
 #include "base/buffer.h"
 #include "base/strutil.h"
 #include "store/store-internal.h"
@@ -89,16 +90,11 @@ StoreTransaction *store_transaction_free(StoreTransaction *t) {
 
 static int add_operation(StoreTransaction *t, OperationType type, size_t n_values, Operation **ret) {
         SqlValue *values;
+        int r;
 
-        if (t->n_operations == t->allocated) {
-                size_t n = MAX(t->allocated * 2, (size_t) 8);
-                Operation *o = reallocarray(t->operations, n, sizeof(Operation));
-
-                if (!o)
-                        return -ENOMEM;
-                t->operations = o;
-                t->allocated = n;
-        }
+        r = array_reserve(&t->operations, &t->allocated, t->n_operations + 1, sizeof(Operation), 8);
+        if (r < 0)
+                return r;
         values = new0(SqlValue, n_values);
         if (!values)
                 return -ENOMEM;

@@ -14,7 +14,8 @@ static void take(Desired *d, Plan *p, const char *line, size_t len) {
 
         if (batch_from_json(line, len, &b, &reason) < 0)
                 return;
-        if (desired_apply(d, &b, item, &reason) == 0 && desired_compile(d) >= 0 && plan_make(p, true, &steps) >= 0) {
+        if (desired_apply(d, &b, item, &reason) == 0 && desired_compile(d) >= 0 &&
+            plan_make(p, true, &steps) >= 0) {
                 for (size_t i = 0; i < steps.n; i++)
                         if (plan_step_ready(p, &steps.steps[i]) && plan_step_done(p, &steps.steps[i]) < 0)
                                 abort();

@@ -55,6 +55,7 @@ Look around, from another terminal:
 
 def main():
     once = "--once" in sys.argv[2:]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it would be ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with Lab(sys.argv[1]) as lab:

@@ -5,7 +5,7 @@
 Every node is a small container: namespaces for network, mounts and host name around one holder process, with a /run, /var/lib and /etc of its
 own and a private system bus, so that the real daemons run with their default paths. The data plane is wireguard-go, because the machine's
 kernel may have no WireGuard: the lab starts it, the agent adopts it. Nothing outside the namespaces is touched, and close() ends
-every process by its id.
+every process by its id; a lab that is killed takes its processes with it.
 """
 
 import atexit
@@ -55,6 +55,9 @@ exec sleep infinity
 """
 
 
+WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"]
+
+
 class LabError(Exception):
     pass
 
@@ -91,7 +94,7 @@ class Node:
         self.number = number
         self.processes = {}
         self.holder = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--uts", "--propagation", propagation(), "--", "sh", "-c", HOLDER, "sh", name],
+            [*WITH_US, "unshare", "--net", "--mount", "--uts", "--propagation", propagation(), "--", "sh", "-c", HOLDER, "sh", name],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
         if self.holder.stdout.readline() != b"ready\n":
             raise LabError("the namespaces of %s could not be made" % name)
@@ -125,7 +128,7 @@ class Node:
     def spawn(self, name, *command, env=None):
         """Starts a process of the node in the background; its output goes to a log of that name."""
         with open(self.log_path(name), "ab") as log:
-            process = subprocess.Popen(self.enter(*command), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            process = subprocess.Popen(WITH_US + self.enter(*command), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                        env={**os.environ, **(env or {})}, start_new_session=True)
         self.processes[name] = process
         return process
@@ -279,7 +282,7 @@ class Lab:
     def __init__(self, binaries):
         if os.geteuid() != 0:
             raise LabError("the lab needs root: it makes network namespaces")
-        for tool in ("unshare", "nsenter", "ip", "dbus-daemon", "busctl", "wireguard-go", "ping", "sysctl"):
+        for tool in ("unshare", "nsenter", "setpriv", "ip", "dbus-daemon", "busctl", "wireguard-go", "ping", "sysctl"):
             if not shutil.which(tool):
                 raise LabError("%s is not installed; tools/test and tools/demo install it" % tool)
         self.binaries = os.path.abspath(binaries)
@@ -374,9 +377,13 @@ class Lab:
 
     def close(self):
         atexit.unregister(self.close)
+        # A second Ctrl-C does not cut the cleaning short.
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
         while self.nodes:
             self.nodes.pop().close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
     def __enter__(self):
         return self

@@ -41,6 +41,20 @@ class BadState(LabCase):
         self.ctl.run("dd", "if=/dev/urandom", "of=" + self.database, "bs=512", "seek=8", "count=8", "conv=notrunc")
         self.refuses(STORE, "damaged|malformed|restore")
 
+    def test_damage_at_every_page(self):
+        size = int(self.ctl.out("stat", "-c", "%s", self.database))
+        self.assertEqual(size % 4096, 0)
+        self.assertGreater(size // 4096, 10)
+        for page in range(1, size // 4096):
+            with self.subTest(page=page):
+                self.setUp()
+                self.ctl.run("dd", "if=/dev/urandom", "of=" + self.database, "bs=64", "seek=%d" % (page * 64), "count=8", "conv=notrunc")
+                self.refuses(STORE, "damaged.*restore")
+
+    def test_cut_off_database(self):
+        self.ctl.run("truncate", "-s", "-4096", self.database)
+        self.refuses(STORE, "damaged.*restore")
+
     def test_not_a_database(self):
         self.ctl.run("sh", "-c", "echo this is no database, but long enough to have a header > %s" % self.database)
         self.refuses(STORE, "damaged|not a database|restore")
@@ -102,7 +116,20 @@ class BadState(LabCase):
             self.assertRegex(failed.stderr, "(?i)space|full")
             names = [n["name"] for n in self.ctl.ctl_json("list", "networks")]
             self.assertNotIn("n%d" % number, names)
+            # A restart on the full disk: whatever it says, it destroys nothing.
+            self.assertEqual(self.ctl.stop("sdwan-controld"), 0)
+            before = self.digest()
+            process = self.ctl.spawn("full", self.lab.binary("sdwan-controld"))
+            wait_for("a controller on a full disk", lambda: process.poll() is not None or self.ctl.bus_has("org.sdwan.Control1"))
+            if process.poll() is None:
+                self.assertEqual([n["name"] for n in self.ctl.ctl_json("list", "networks")], names)
+                self.ctl.stop("full")
+            else:
+                self.assertEqual(process.returncode, STORE)
+                self.assertRegex(self.ctl.log("full"), "(?i)space|full")
+            self.assertEqual(self.digest(), before)
             self.ctl.run("rm", STATE + "/filler")
+            self.ctl.start_daemon("sdwan-controld", "org.sdwan.Control1")
             self.ctl.ctl("add", "network", "--name", "after", "--prefix4", "172.16.0.0/16")
             self.assertEqual(self.ctl.stop("sdwan-controld"), 0)
             self.ctl.start_daemon("sdwan-controld", "org.sdwan.Control1")

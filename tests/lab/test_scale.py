@@ -60,6 +60,7 @@ class Scale(LabCase):
         # Two topics were touched: the new node's own, which nobody listens to yet, and the lanes, which two hubs share.
         self.assertEqual(after["sdwan_topic_batches_sent_total"] - before["sdwan_topic_batches_sent_total"], 2)
         self.assertEqual(after["sdwan_topic_batches_encoded_total"] - before["sdwan_topic_batches_encoded_total"], 1)
+        self.assertEqual(after["sdwan_topic_items_sent_total"] - before["sdwan_topic_items_sent_total"], 1)
         for hub, count in zip(self.hubs, applied):
             wait_for("the log line", lambda: hub.log("sdwan-agentd").count("wireguard messages=") == count + 1)
             line = [l for l in hub.log("sdwan-agentd").splitlines() if "wireguard messages=" in l][-1]

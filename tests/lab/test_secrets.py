@@ -7,31 +7,8 @@ import re
 import subprocess
 import unittest
 
-from base import LabCase
+from base import LabCase, forms, memory, token_seed
 from lab import wait_for
-
-
-def forms(secret):
-    """A secret of 32 bytes as it might be written down."""
-    plain = base64.b64encode(secret)
-    return [secret, secret.hex().encode(), secret.hex().upper().encode(), plain.rstrip(b"="), base64.urlsafe_b64encode(secret).rstrip(b"=")]
-
-
-def memory(pid):
-    """All readable private memory of a process."""
-    chunks = []
-    with open("/proc/%d/maps" % pid, encoding="ascii", errors="replace") as maps, open("/proc/%d/mem" % pid, "rb", 0) as mem:
-        for line in maps:
-            found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
-            if not found or "[vvar]" in line or "[vsyscall]" in line or "[vvar_vclock]" in line:
-                continue
-            start, end = int(found.group(1), 16), int(found.group(2), 16)
-            try:
-                mem.seek(start)
-                chunks.append(mem.read(end - start))
-            except OSError:
-                continue  # guard pages and memory that this process alone may read
-    return b"\n".join(chunks)
 
 
 class Secrets(LabCase):
@@ -53,6 +30,17 @@ class Secrets(LabCase):
                     found.append(("%s %s" % (node.name, line.split()[0]), base64.b64decode(key)))
         return found
 
+    @staticmethod
+    def stream(node):
+        """What the node was sent: its agent keeps the signed batches as they came."""
+        found = []
+        for path in node.out("find", "/var/lib/sdwan/agent", "-type", "f", "!", "-name", "*.key").split():
+            text = subprocess.run(node.enter("cat", path), stdout=subprocess.PIPE, check=True).stdout
+            found.append(text)
+            for payload in re.findall(rb'"p":"([A-Za-z0-9_-]+)"', text):
+                found.append(base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))
+        return b"\n".join(found)
+
     def test_no_private_key_of_a_node_on_the_controller(self):
         ctl = self.lab.controller
         secrets = self.node_secrets()
@@ -62,11 +50,18 @@ class Secrets(LabCase):
             haystacks[path] = subprocess.run(ctl.enter("cat", path), stdout=subprocess.PIPE, check=True).stdout
         for kind in ("networks", "nodes", "uplinks", "prefixes", "tokens", "users"):
             haystacks["GET " + kind] = ctl.ctl("--json=short", "list", kind).stdout.encode()
+        for path in ("/metrics", "/api/v1/openapi.json"):
+            haystacks["GET " + path] = ctl.out("busctl", "--no-pager", "call", "org.sdwan.Control1", "/org/sdwan/Control1",
+                                               "org.sdwan.Control1.Manager", "Call", "sss", "GET", path, "").encode()
+        for node in self.hubs + self.branches:
+            haystacks["stream to " + node.name] = self.stream(node)
         haystacks["memory"] = memory(ctl.pid("sdwan-controld"))
         self.assertGreater(len(haystacks["memory"]), 1 << 20)
         # The search itself must be able to find: the nodes' public keys are there, all of them.
         for line in self.hubs[0].out("wg", "show", "sdwl0", "peers").split():
             self.assertIn(line.rstrip("=").encode(), haystacks["GET nodes"])
+            self.assertIn(line.rstrip("=").encode(), haystacks["stream to hub1"])
+            self.assertTrue(any(form in haystacks["memory"] for form in forms(base64.b64decode(line))))
         for what, secret in secrets:
             for where, text in haystacks.items():
                 for form in forms(secret):
@@ -75,15 +70,26 @@ class Secrets(LabCase):
     def test_the_token_seed_is_nowhere_but_in_the_token(self):
         ctl = self.lab.controller
         token = self.lab.token("spoke")
-        payload = token.split(".")[1]
-        fields = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        seed = re.search(rb'"s":"([^"]+)"', fields).group(1)
-        raw = base64.urlsafe_b64decode(seed + b"=" * (-len(seed) % 4))
+        raw = token_seed(token)
         for path in ctl.out("find", "/var/lib/sdwan", "-type", "f").split():
             text = subprocess.run(ctl.enter("cat", path), stdout=subprocess.PIPE, check=True).stdout
             for form in forms(raw):
                 self.assertFalse(form in text, path)
-        self.assertNotIn(seed.decode(), ctl.log("sdwan-controld"))
+        self.assertNotIn(forms(raw)[-1].decode(), ctl.log("sdwan-controld"))
+        self.assertForgotten(token, ctl.pid("sdwan-controld"))
+
+    def test_an_agent_forgets_its_token(self):
+        node = self.lab.add_branch(3, 1)
+        token = self.lab.branch_token(1)
+        raw = token_seed(token)
+        node.join(token)
+        node.wait_in_sync()
+        self.assertForgotten(token, node.pid("sdwan-agentd"))
+        for path in node.out("find", "/var/lib/sdwan", "-type", "f").split():
+            text = subprocess.run(node.enter("cat", path), stdout=subprocess.PIPE, check=True).stdout
+            for form in forms(raw):
+                self.assertFalse(form in text, path)
+        self.assertNotIn(token, node.log("sdwan-agentd"))
 
     def test_files_are_closed_to_others(self):
         for node in [self.lab.controller] + self.hubs + self.branches:

@@ -278,6 +278,61 @@ static void test_fold(void **state) {
         assert_int_equal(l.items, 1);
 }
 
+#define LARGE_ITEMS 2500
+
+static char *make_large_line(Fixture *f, uint64_t to, size_t *ret_len) {
+        static char ids[LARGE_ITEMS][8];
+        _cleanup_free_ char *payload = NULL;
+        BatchItem items[LARGE_ITEMS];
+        Batch b = { .controller_id = (char *) CONTROLLER,
+                    .epoch = 1,
+                    .topic = (char *) TOPIC,
+                    .to = to,
+                    .snapshot = true,
+                    .items = items,
+                    .n_items = LARGE_ITEMS };
+        char *line = NULL;
+        size_t len = 0;
+
+        for (int i = 0; i < LARGE_ITEMS; i++) {
+                (void) snprintf(ids[i], sizeof(ids[i]), "%d/0", i);
+                items[i] = (BatchItem){ .id = ids[i], .revision = to, .data = json_object_new_object() };
+        }
+        assert_int_equal(batch_to_json(&b, &payload, &len), 0);
+        for (int i = 0; i < LARGE_ITEMS; i++)
+                json_object_put(items[i].data);
+        assert_int_equal(envelope_encode(f->signer, "ck-1", DOMAIN_BATCH, payload, len, &line, ret_len), 0);
+        return line;
+}
+
+/* Folding takes all items apart, so a large topic is folded once it has doubled, not every so many lines. */
+static void test_fold_rarely(void **state) {
+        Fixture *f = *state;
+        StateTopic *t = &f->state->topics[TOPIC_LANES];
+        _cleanup_free_ char *large = NULL;
+        Loaded l = { 0 };
+        uint64_t first;
+        size_t len = 0;
+        unsigned i;
+
+        large = make_large_line(f, 1000, &len);
+        append(f, large, len);
+        state_confirm(f->state);
+        first = t->length;
+        assert_int_equal(t->lines, 1);
+        for (i = 0; t->lines > 1 || i == 0; i++) {
+                _cleanup_free_ char *line = make_line(f, 1000 + i, 1001 + i, false, 1, &len);
+
+                append(f, line, len);
+                assert_true(t->length <= 2 * first + len);
+                state_confirm(f->state);
+        }
+        assert_true(i > 64 && i * len > first);
+        assert_int_equal(state_load(f->state, visit, &l), 0);
+        assert_int_equal(l.revision, 1000 + i);
+        assert_int_equal(l.items, LARGE_ITEMS + 1);
+}
+
 static void test_modes(void **state) {
         Fixture *f = *state;
         Identity *i = NULL;
@@ -308,6 +363,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_order, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_undo, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_fold, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_fold_rarely, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_modes, setup, teardown),
         };
 

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/array.h"
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/strutil.h"
@@ -35,6 +36,32 @@ static void test_buffer(void **state) {
         buffer_wipe(&b);
         assert_null(b.data);
         assert_int_equal(b.len + b.allocated, 0);
+}
+
+static void test_array(void **state) {
+        _cleanup_free_ uint32_t *items = NULL;
+        size_t allocated = 0;
+
+        for (size_t i = 0; i < 1000; i++) {
+                assert_int_equal(array_reserve(&items, &allocated, i + 1, sizeof(*items), 8), 0);
+                assert_in_range(allocated, MAX(i + 1, (size_t) 8), MAX(2 * i, (size_t) 8));
+                items[i] = (uint32_t) i;
+        }
+        for (size_t i = 0; i < 1000; i++)
+                assert_int_equal(items[i], i);
+        assert_int_equal(array_reserve(&items, &allocated, SIZE_MAX, sizeof(*items), 8), -ENOMEM);
+        assert_int_equal(allocated, 1024);
+}
+
+static void test_hex_digit(void **state) {
+        static const char digits[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
+
+        for (int c = -128; c < 128; c++) {
+                const char *at = c != 0 ? strchr(digits, c) : NULL, *up = c != 0 ? strchr(upper, c) : NULL;
+                int wanted = at ? (int) (at - digits) : up ? (int) (up - upper) : -1;
+
+                assert_int_equal(hex_digit((char) c), wanted);
+        }
 }
 
 static void test_hex(void **state) {
@@ -202,6 +229,11 @@ static void test_escape(void **state) {
         assert_false(str_is_printable("\xc2\x85"));
         assert_true(str_is_printable("\xc2\xa0"));
         assert_false(str_is_printable("\x7f"));
+        assert_false(str_is_printable("hub\xe2\x80\xaegnp.exe")); /* read from right to left */
+        assert_false(str_is_printable("\xe2\x80\xa8"));
+        assert_false(str_is_printable("\xe2\x81\xa6"));
+        assert_true(str_is_printable("\xe2\x80\xa6 \xe2\x80\x93 \xe2\x82\xac")); /* "… – €" */
+        assert_true(str_is_printable("\xe2\x80"));
 }
 
 static void test_strv(void **state) {
@@ -352,6 +384,8 @@ static void test_log(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_buffer),
+                cmocka_unit_test(test_array),
+                cmocka_unit_test(test_hex_digit),
                 cmocka_unit_test(test_hex),
                 cmocka_unit_test(test_base64),
                 cmocka_unit_test(test_base64_every_byte),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: The sdwan authors
-"""sdwan-monitord with an agent that is played. Arguments: sdwan-monitord and fake-agent."""
+"""sdwan-monitord with an agent that is played. Arguments: sdwan-monitord and agent-on-bus."""
 import http.client
 import os
 import shutil
@@ -14,9 +14,9 @@ from private_bus import PrivateBus
 MONITORD, FAKE_AGENT = sys.argv[1:3]
 
 
-def get(port, target='/metrics', method='GET'):
+def get(port, target='/metrics', method='GET', host=None):
     c = http.client.HTTPConnection('127.0.0.1', port, timeout=20)
-    c.request(method, target)
+    c.request(method, target, headers={'Host': host} if host else {})
     r = c.getresponse()
     body = r.read().decode()
     c.close()
@@ -95,6 +95,8 @@ def main():
         assert status == 200 and samples(text)['sdwan_agent_up'] == '0', text
         assert 'sdwan_build_info{version="' in text, text
         assert get(port, '/')[0] == 404 and get(port, '/metrics', 'POST')[0] == 405
+        # A browser of this machine, led here under another name (DNS rebinding), sees nothing.
+        assert get(port, host='evil.example')[0] == 421 and get(port, host='localhost:%d' % port)[0] == 200
         check_configuration(bus, port)
 
         agent = bus.start([FAKE_AGENT], stdout=subprocess.PIPE, text=True)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -334,6 +335,46 @@ static void test_roaming(void **state) {
         world_done(&w);
 }
 
+#define MANY 1000
+#define PEER_BYTES_MAX 2100
+
+static size_t bytes_in_use(void) {
+        return mallinfo2().uordblks;
+}
+
+/* What a hub keeps for each spoke; and that a dump that finds everything as wanted keeps no second copy. */
+static void test_memory(void **state) {
+        World w = world_new();
+        size_t before, after;
+
+#ifdef __SANITIZE_ADDRESS__
+        world_done(&w);
+        skip();
+#endif
+        give_self(&w, ROLE_HUB, NODE_ACTIVE);
+        give_network(&w);
+        apply(&w, NULL);
+        before = bytes_in_use();
+        for (unsigned i = 0; i < MANY; i++)
+                give_peer(&w, 20 + i, 20 + i);
+        apply(&w, NULL);
+        after = bytes_in_use();
+        assert_true(after - before < MANY * PEER_BYTES_MAX);
+
+        for (unsigned i = 0; i < MANY; i++) {
+                PlanValue *v = plan_value_new(PLAN_GROUP, 1);
+                PlanGroup *g = (PlanGroup *) v->data;
+
+                g->id = NEXTHOP_BASE | NEXTHOP_CLASS_NODE << 21 | (1020 + i) << 1;
+                g->members[0].id = NEXTHOP_BASE | NEXTHOP_LANE << 1;
+                g->members[0].weight = 1;
+                assert_int_equal(plan_actual(w.plan, PLAN_GROUP, v, false), 0);
+        }
+        assert_int_equal(plan_dirty(w.plan), 0);
+        assert_true(bytes_in_use() < after + MANY);
+        world_done(&w);
+}
+
 static unsigned next_random(unsigned *seed) {
         *seed = *seed * 1103515245U + 12345U;
         return *seed >> 16 & 0x7fff;
@@ -462,6 +503,7 @@ int main(void) {
                 cmocka_unit_test(test_removals_wait),
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_roaming),
+                cmocka_unit_test(test_memory),
                 cmocka_unit_test(test_random),
         };
 

@@ -595,7 +595,7 @@ static json_object *find(json_object *o, const char *path) {
 static void test_openapi(void **state) {
         const Kind *const all[] = { &kind_thing };
         _cleanup_json_ json_object *doc = NULL, *again = NULL;
-        _cleanup_free_ char *a = NULL, *b = NULL, *key = NULL;
+        _cleanup_free_ char *a = NULL, *b = NULL;
         Kind closed = kind_thing;
         const Kind *const closed_kinds[] = { &closed };
 

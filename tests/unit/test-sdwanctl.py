@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: The sdwan authors
 """sdwanctl: usage errors, exit statuses and output, without a daemon and with an agent that is played. Arguments: sdwanctl and
-fake-agent."""
+agent-on-bus."""
 import base64
 import hashlib
 import json

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -18,6 +19,8 @@
 #include "service/bus-introspect.h"
 #include "service/bus-polkit.h"
 #include "service/daemon.h"
+#include "service/event-timer.h"
+#include "service/program.h"
 #include "service/worker.h"
 
 extern char **environ;
@@ -142,6 +145,62 @@ static void test_worker_drop(void **state) {
         assert_int_equal(probe.n_done, 0);
         assert_int_equal(probe.n_dropped, 3);
         assert_int_equal(sd_event_run(event, 0), 0); /* nothing of it is left on the loop */
+}
+
+typedef struct Held {
+        int enter[2], leave[2], dropped[2]; /* pipes: the job runs, it may end, it is dropped */
+} Held;
+
+static int held_run(void *userdata) {
+        Held *h = userdata;
+        char byte = 'x';
+
+        assert_int_equal(write(h->enter[1], &byte, 1), 1);
+        return (int) read(h->leave[0], &byte, 1);
+}
+
+static void held_done(int result, void *userdata) {
+        fail_msg("an abandoned job was handed back");
+}
+
+static void held_drop(void *userdata) {
+        Held *h = userdata;
+
+        assert_int_equal(write(h->dropped[1], "x", 1), 1);
+}
+
+/* Whoever abandons a worker does not wait for what hangs in it. */
+static void test_worker_abandon(void **state) {
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        Worker *w = NULL;
+        WorkerJob job = { .run = held_run, .done = held_done, .drop = held_drop };
+        struct pollfd p = { .events = POLLIN };
+        char bytes[2];
+        Held h;
+
+        assert_int_equal(pipe(h.enter) | pipe(h.leave) | pipe(h.dropped), 0);
+        assert_int_equal(sd_event_new(&event), 0);
+        assert_int_equal(worker_new(event, "test", 10, &w), 0);
+        p.fd = h.dropped[0];
+        job.userdata = &h;
+        assert_int_equal(worker_submit(w, &job), 0);
+        assert_int_equal(worker_submit(w, &job), 0);
+        assert_int_equal(read(h.enter[0], bytes, 1), 1);
+        w = worker_abandon(w);
+        assert_null(w);
+        assert_int_equal(read(h.dropped[0], bytes, 2), 1); /* the one that waited */
+        assert_int_equal(poll(&p, 1, 0), 0);
+        assert_int_equal(write(h.leave[1], "x", 1), 1);
+        assert_int_equal(read(h.dropped[0], bytes, 2), 1); /* the one that ran, when it ended */
+        assert_int_equal(sd_event_run(event, 0), 0);
+        assert_int_equal(worker_new(event, "test", 10, &w), 0);
+        assert_null(worker_abandon(w)); /* an idle one */
+        assert_null(worker_abandon(NULL));
+        for (size_t i = 0; i < 2; i++) {
+                (void) close(h.enter[i]);
+                (void) close(h.leave[i]);
+                (void) close(h.dropped[i]);
+        }
 }
 
 /* A private bus */
@@ -561,10 +620,83 @@ static void test_introspect(void **state) {
         (void) close(fd);
 }
 
+/* program: what is answered at once, and what goes on */
+
+static int arguments(const char *argument, const char **ret_config, int *ret_status) {
+        static const Program program = { .name = "sdwan-test", .about = "Tests.", .config_path = "/nowhere" };
+        char *argv[] = { "sdwan-test", (char *) argument, NULL };
+
+        optind = 0;
+        return program_arguments(&program, argument ? 2 : 1, argv, ret_config, ret_status);
+}
+
+static void test_program(void **state) {
+        const char *config = "untouched";
+        char *directory = NULL;
+        int status = -1;
+
+        assert_int_equal(arguments(NULL, &config, &status), 1);
+        assert_null(config);
+        assert_int_equal(arguments("--config=/some/file", &config, &status), 1);
+        assert_string_equal(config, "/some/file");
+        assert_int_equal(status, -1);
+        assert_int_equal(arguments("--version", &config, &status), 0);
+        assert_int_equal(status, EXIT_SUCCESS);
+        assert_int_equal(arguments("--no-such-option", &config, &status), 0);
+        assert_int_equal(status, EXIT_CONFIG);
+        assert_int_equal(arguments("operand", &config, &status), 0);
+        assert_int_equal(status, EXIT_CONFIG);
+        assert_int_equal(arguments("--bus-introspect=org.sdwan.Nothing", &config, &status), 0);
+        assert_int_equal(status, EXIT_FAILURE);
+
+        (void) unsetenv("SDWAN_STATE_DIRECTORY");
+        assert_int_equal(setenv("STATE_DIRECTORY", "/a/b:/c", true), 0);
+        assert_int_equal(program_state_directory("/d", &directory), 0);
+        assert_string_equal(directory, "/a/b");
+        directory = mfree(directory);
+        assert_int_equal(setenv("STATE_DIRECTORY", "a/b", true), 0);
+        assert_int_equal(program_state_directory("/d", &directory), -EINVAL);
+        assert_null(directory);
+        assert_int_equal(unsetenv("STATE_DIRECTORY"), 0);
+        assert_int_equal(program_state_directory("/d", &directory), 0);
+        assert_string_equal(directory, "/d");
+        free(directory);
+}
+
+/* event timer: not armed at first, once when armed, and again */
+
+static int on_event_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        unsigned *fired = userdata;
+
+        (*fired)++;
+        return 0;
+}
+
+static void test_event_timer(void **state) {
+        sd_event_source *timer = NULL;
+        sd_event *event = NULL;
+        unsigned fired = 0;
+
+        assert_true(sd_event_new(&event) >= 0);
+        assert_int_equal(event_timer_new(event, 1000, on_event_timer, &fired, &timer), 0);
+        assert_int_equal(sd_event_run(event, 5000), 0);
+        assert_int_equal(fired, 0);
+        for (unsigned i = 1; i <= 2; i++) {
+                event_timer_arm(timer, 1000);
+                assert_true(sd_event_run(event, UINT64_MAX) > 0);
+                assert_int_equal(fired, i);
+                assert_int_equal(sd_event_run(event, 5000), 0);
+        }
+        sd_event_source_disable_unref(timer);
+        (void) sd_event_unref(event);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_worker_order), cmocka_unit_test(test_worker_busy),
-                cmocka_unit_test(test_worker_drop),  cmocka_unit_test(test_introspect),
+                cmocka_unit_test(test_worker_drop),  cmocka_unit_test(test_worker_abandon),
+                cmocka_unit_test(test_introspect),   cmocka_unit_test(test_program),
+                cmocka_unit_test(test_event_timer),
                 cmocka_unit_test(test_polkit),       cmocka_unit_test(test_daemon),
         };
 

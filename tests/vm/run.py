@@ -64,8 +64,7 @@ def build_disk(cache, debs, unit_tests, work):
         with open(path, "w", encoding="utf-8"):
             pass
     os.mkdir(os.path.join(tree, "share"))
-    for name in ("guest.sh", "get.py"):
-        shutil.copy(os.path.join(HERE, name), os.path.join(tree, "share"))
+    shutil.copy(os.path.join(HERE, "guest.sh"), os.path.join(tree, "share"))
     for name in UNIT_TESTS if unit_tests else ():
         shutil.copy(os.path.join(unit_tests, name), os.path.join(tree, "share"))
     kernel = max(glob.glob(os.path.join(tree, "boot/vmlinuz-*")))
@@ -100,6 +99,8 @@ def main():
     arguments = parser.parse_args()
 
     work = tempfile.mkdtemp(prefix="sdwan-vm-", dir="/var/tmp")
+    if arguments.keep:
+        print("vm: a root shell of the guest is at %s/shell" % work, flush=True)
     qemu = None
     stop = threading.Event()
     follower = None
@@ -115,7 +116,9 @@ def main():
              "-drive", "file=%s/disk.img,format=raw,if=virtio,cache=unsafe" % work,
              "-drive", "file=%s/logs.tar,format=raw,if=virtio,cache=unsafe" % work, "-nic", "none", "-monitor", "none",
              "-serial", "file:%s/console.log" % work, "-serial", "file:%s/results" % work, "-serial", "file:%s/guest.log" % work,
-             "-append", "console=ttyS0 root=/dev/vda rw quiet systemd.show_status=no net.ifnames=0"],
+             "-serial", "unix:%s/shell,server=on,wait=off" % work,
+             "-append", "console=ttyS0 root=/dev/vda rw quiet systemd.show_status=no net.ifnames=0 systemd.debug_shell=ttyS3 "
+             "systemd.mask=timers.target systemd.mask=getty.target systemd.mask=systemd-logind.service"],
             stdin=subprocess.DEVNULL)
         follower = threading.Thread(target=follow, args=(work + "/results", stop), daemon=True)
         follower.start()

@@ -2,7 +2,9 @@
 # SPDX-FileCopyrightText: The sdwan authors
 """What benchmarks share: processes, their memory and their CPU time."""
 import contextlib
+import os
 import pathlib
+import re
 import resource
 import shutil
 import socket
@@ -58,11 +60,30 @@ def wait_for_port(port, process, seconds=10):
     raise Failure(f"{process.args[0]} does not listen")
 
 
+def memory_bytes(pid):
+    """rss: all that is mapped; pss: what is shared counts in parts; private: what is nobody else's; dirty: of that, what is in no file."""
+    rollup = {}
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]:
+        name, size = line.split()[:2]
+        rollup[name] = int(size) * 1024
+    return {"rss": rollup["Rss:"], "pss": rollup["Pss:"], "private": rollup["Private_Clean:"] + rollup["Private_Dirty:"],
+            "dirty": rollup["Private_Dirty:"]}
+
+
 def pss_bytes(pid):
-    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    raise Failure("no Pss in smaps_rollup")
+    return memory_bytes(pid)["pss"]
+
+
+def private_copy(program, folder):
+    """A copy of a program and of all its libraries but libc, whose pages no other process shares: path and environment."""
+    folder.mkdir(parents=True)
+    libraries = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    for name, path in re.findall(r"^\s*(\S+) => (/\S+)", libraries, re.M):
+        if name != "libc.so.6":
+            shutil.copy(path, folder / name)
+    path = shutil.copy(program, folder)
+    os.sync()  # pages that are still to be written would count as dirty
+    return path, {"LD_LIBRARY_PATH": str(folder)}
 
 
 def cpu_seconds(pid):
