@@ -16,11 +16,13 @@ NAME = "footprint"
 BOUND = ("an agent with one tunnel needs no more PSS than tincd with one peer, each with libraries of its own, and no more than 5 MB with 1,000 "
          "peers; a controller with 1,000 nodes no more than 30 MB; an idle agent wakes at most twice a second and spends at most 0.02 s of CPU "
          "a minute")
-PACKAGES = ["tinc", "frr", "nebula", "wireguard-go", "wireguard-tools", "iproute2", "iputils-ping", "dbus", "procps"]
+PACKAGES = ["tinc", "frr", "nebula", "wireguard-go", "wireguard-tools", "iproute2", "iputils-ping", "dbus", "procps",
+            "curl"]
 TARGETS = []
 
 CONTROLLER_MAX = 30_000_000
 PEERS_MAX = 5_000_000
+SCRAPE_SECONDS = 5
 WAKEUPS_MAX = 2.0
 CPU_MAX = 0.02
 KB = 1000
@@ -89,9 +91,13 @@ def measure(names_to_pids):
 
 
 def monitored(hub, peers, seconds):
-    """The hub's monitor, which asks for the counters of all tunnels again and again, and the agent that answers it."""
+    """The hub's monitor, which is asked for the counters of all tunnels again and again, and the agent that it has them from."""
     hub.start_daemon("sdwan-monitord", "org.sdwan.Monitor1")
-    time.sleep(seconds)
+    for _ in range(seconds // SCRAPE_SECONDS):
+        time.sleep(SCRAPE_SECONDS)
+        metrics = hub.out("curl", "-sSf", "http://127.0.0.1:9586/metrics")
+    if metrics.count("peer=") < peers:
+        raise Failure("the monitor does not show all tunnels")
     return measure({f"monitor_{peers}_tunnels": hub.pid("sdwan-monitord"), f"agent_{peers}_peers_monitored": hub.pid("sdwan-agentd")})
 
 
