@@ -74,7 +74,7 @@ class Run:
                 test = json.loads(line)
                 name = "%s: %s" % (label, test["name"].split(" / ")[-1])
                 if test["result"] == "SKIP":
-                    self.skip(name, (test.get("stdout") or "").strip().splitlines()[-1:] or "no reason given")
+                    self.skip(name, ((test.get("stdout") or "").strip() or "no reason given").splitlines()[-1])
                 else:
                     self.result(name, test["result"] == "OK", (test.get("stdout") or "") + (test.get("stderr") or ""))
 

@@ -12,9 +12,12 @@
 #include "base/timeutil.h"
 #include "service/bus-open.h"
 #include "service/daemon.h"
+#include "service/event-timer.h"
 #include "service/log-control.h"
+#include "service/startup-pages.h"
 
 #define STATUS_MAX 512
+#define SETTLED_USEC (10 * USEC_PER_SEC)
 
 static int on_terminate_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
         Daemon *d = userdata;
@@ -128,6 +131,12 @@ static int on_name_reply(sd_bus_message *reply, void *userdata, sd_bus_error *re
                 return sd_event_exit(d->event, EXIT_FAILURE);
         }
         (void) sd_notify(false, "READY=1");
+        event_timer_arm(d->settled_timer, SETTLED_USEC);
+        return 0;
+}
+
+static int on_settled(sd_event_source *source, uint64_t usec, void *userdata) {
+        startup_pages_release();
         return 0;
 }
 
@@ -145,6 +154,9 @@ int daemon_request_name(Daemon *d, const char *bus_name) {
         assert(d && d->bus && bus_name);
 
         d->bus_name = bus_name;
+        r = event_timer_new(d->event, USEC_PER_SEC, on_settled, d, &d->settled_timer);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a timer: %m");
         (void) snprintf(rule, sizeof(rule),
                         "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
                         "interface='org.freedesktop.DBus',member='NameLost',arg0='%s'",
@@ -189,6 +201,7 @@ int daemon_run(Daemon *d) {
 void daemon_done(Daemon *d) {
         if (!d)
                 return;
+        d->settled_timer = sd_event_source_disable_unref(d->settled_timer);
         if (d->bus)
                 (void) sd_bus_set_exit_on_disconnect(d->bus, false);
         d->bus = sd_bus_flush_close_unref(d->bus);

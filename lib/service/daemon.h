@@ -27,6 +27,7 @@ typedef struct Daemon {
         const char *bus_name;
         bool terminating;
         LogControl log;
+        sd_event_source *settled_timer;
 } Daemon;
 
 /* Exit statuses that all daemons share; documented in their manual pages. */

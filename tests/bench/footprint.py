@@ -22,6 +22,7 @@ TARGETS = []
 
 CONTROLLER_MAX = 30_000_000
 PEERS_MAX = 5_000_000
+SETTLE_SECONDS = 15  # ours let go of what only their start needed after 10
 SCRAPE_SECONDS = 5
 WAKEUPS_MAX = 2.0
 CPU_MAX = 0.02
@@ -107,7 +108,7 @@ def alone(lab, node, name, program, arguments, ready):
     path, env = benchlib.private_copy(program, pathlib.Path(lab.folder) / f"private-{name}-{time.monotonic_ns()}")
     node.spawn(name, path, *arguments, env={"NOTIFY_SOCKET": "", **env})
     ready()
-    time.sleep(5)
+    time.sleep(SETTLE_SECONDS)
     return benchlib.memory_bytes(node.pid(name))
 
 
@@ -159,7 +160,7 @@ def run(context):
         with Lab(context.builddir) as lab:
             our_pids, their_pids, hub, branch, tincd, cpu_per_join = set_up(lab, peers)
             say(f"idle for {seconds} s …")
-            time.sleep(5)
+            time.sleep(SETTLE_SECONDS)
             wakeups, cpu = idle_cost(our_pids["agent_1_tunnel"], seconds)
             ours, theirs = measure(our_pids), measure(their_pids)
             ours.update(monitored(hub, peers, seconds))

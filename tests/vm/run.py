@@ -17,7 +17,7 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TIMEOUT = 1500
+TIMEOUT = 1600
 UNIT_TESTS = ("test-rtnl", "test-wg-kernel")
 
 LAB_UNIT = """[Unit]
