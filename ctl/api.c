@@ -45,7 +45,7 @@ static int call_by_bus(Ctl *c, const char *what, const char *method, const char 
                 r = sd_bus_message_read(reply, "us", &status, &text);
         if (r < 0)
                 return fail_bus(c, what, &error, r);
-        *ret = (Answer){ .status = status, .body = strdup(text), .len = strlen(text) };
+        *ret = (Answer) { .status = status, .body = strdup(text), .len = strlen(text) };
         return ret->body ? STATUS_OK : fail_oom(c);
 }
 
@@ -136,10 +136,10 @@ static int call_by_https(Ctl *c, const char *what, const char *method, const cha
         authorization = str_printf("Bearer %s", c->token);
         if (!authorization)
                 return fail_oom(c);
-        headers[0] = (HttpHeaderField){ "authorization", authorization };
+        headers[0] = (HttpHeaderField) { "authorization", authorization };
         if (*body)
                 headers[n_headers++] =
-                                (HttpHeaderField){ "content-type",
+                                (HttpHeaderField) { "content-type",
                                                    streq(method, "PATCH") ? "application/merge-patch+json"
                                                                           : "application/json" };
         r = http_call_sync(&config, method, path, headers, n_headers, body, strlen(body), &status, &data,
@@ -148,7 +148,7 @@ static int call_by_https(Ctl *c, const char *what, const char *method, const cha
         if (r < 0)
                 return fail(c, status_from_http_error(r), _("Failed to %s: %s: %s"), what, c->controller,
                             reason ?: strerror(-r));
-        *ret = (Answer){ .status = status, .body = (char *) data, .len = len };
+        *ret = (Answer) { .status = status, .body = (char *) data, .len = len };
         return STATUS_OK;
 }
 
@@ -238,7 +238,7 @@ char *api_path(const char *collection, const char *item) {
         if (item && (buffer_append_str(&b, "/") < 0 || append_encoded(&b, item) < 0))
                 return NULL;
         text = (char *) b.data;
-        b = (Buffer){ 0 };
+        b = (Buffer) { 0 };
         return text;
 }
 

@@ -74,7 +74,7 @@ static int names_add(Ctl *c, Names *n, const Kind *kind) {
 }
 
 int names_load(Ctl *c, const Kind *kind, FieldFlags flags, Names **ret) {
-        _cleanup_(names_freep) Names *n = new (Names);
+        _cleanup_(names_freep) Names *n = new(Names);
         int r;
 
         if (!n)
@@ -136,7 +136,7 @@ static char *field_text(const Field *f, json_object *object, const Names *names)
         if (!b.data)
                 return strdup("");
         text = (char *) b.data;
-        b = (Buffer){ 0 };
+        b = (Buffer) { 0 };
         return text;
 }
 
@@ -388,7 +388,7 @@ static int parse_assignment(Ctl *c, const Kind *kind, const char *text, Assignme
         if (!equals || equals == text)
                 return fail(c, STATUS_USAGE, _("\"%s\" is not of the form FIELD=VALUE."), text);
         len = (size_t) (equals - text);
-        *ret = (Assignment){ .op = '=', .text = equals + 1 };
+        *ret = (Assignment) { .op = '=', .text = equals + 1 };
         if (len > 1 && (text[len - 1] == '+' || text[len - 1] == '-'))
                 ret->op = text[--len];
         name = strndup(text, len);

@@ -27,7 +27,7 @@ void node_state_done(NodeState *s) {
                 free(texts[i]);
         strv_free(s->addresses);
         json_unref(s->topics);
-        *s = (NodeState){ 0 };
+        *s = (NodeState) { 0 };
 }
 
 /* Where a property of the bus goes. */

@@ -72,7 +72,7 @@ int table_new(size_t n_columns, Table **ret) {
 
         assert(n_columns > 0 && ret);
 
-        t = new (Table);
+        t = new(Table);
         if (!t)
                 return -ENOMEM;
         t->n_columns = n_columns;
@@ -105,7 +105,7 @@ int table_add(Table *t, const char *text, Color color) {
         r = array_reserve(&t->cells, &t->n_allocated, t->n_cells + 1, sizeof(Cell), t->n_columns * 8);
         if (r < 0)
                 return r;
-        t->cells[t->n_cells++] = (Cell){ .width = text_width(copy), .color = color, .text = copy };
+        t->cells[t->n_cells++] = (Cell) { .width = text_width(copy), .color = color, .text = copy };
         copy = NULL;
         return 0;
 }

@@ -145,7 +145,7 @@ static int add_value(Ctl *c, const char *name, const char *text) {
         if (!grown)
                 return -ENOMEM;
         c->values = grown;
-        c->values[c->n_values++] = (Value){ .name = name, .text = text ?: "" };
+        c->values[c->n_values++] = (Value) { .name = name, .text = text ?: "" };
         return 0;
 }
 
@@ -183,8 +183,8 @@ static int options_add_field(Options *o, const Field *f) {
         r = strv_append(&o->names, name);
         if (r < 0)
                 return r;
-        o->items[o->n++] = (struct option){ o->names[strv_length(o->names) - 1], required_argument, NULL,
-                                            ARG_VALUE };
+        o->items[o->n++] = (struct option) { o->names[strv_length(o->names) - 1], required_argument, NULL,
+                                             ARG_VALUE };
         return 0;
 }
 
@@ -194,7 +194,7 @@ static int options_new(Options *ret) {
 
         for (size_t i = 0; i < n_kinds; i++)
                 n += kinds[i]->n_fields;
-        *ret = (Options){ .items = new0(struct option, n) };
+        *ret = (Options) { .items = new0(struct option, n) };
         if (!ret->items)
                 return -ENOMEM;
         for (size_t i = 0; i < ELEMENTSOF(global_options); i++)

@@ -69,7 +69,7 @@ static int apply_link_create(Kernel *k, const PlanStep *s) {
 }
 
 static void peer_from_change(const PlanPeerChange *c, WgPeer *ret) {
-        *ret = (WgPeer){ .key = c->peer->key };
+        *ret = (WgPeer) { .key = c->peer->key };
         if (c->remove) {
                 ret->flags = WG_PEER_REMOVE;
                 return;

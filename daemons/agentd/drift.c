@@ -140,7 +140,7 @@ static void on_event(RtnlEvent event, bool deleted, const char *link, void *user
 }
 
 int drift_new(Manager *m, Drift **ret) {
-        _cleanup_(drift_freep) Drift *d = new (Drift);
+        _cleanup_(drift_freep) Drift *d = new(Drift);
         int r;
 
         if (!d)

@@ -123,7 +123,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 static int hub_names_new(Manager *m, HubNames **ret) {
-        _cleanup_(hub_names_freep) HubNames *r = new (HubNames);
+        _cleanup_(hub_names_freep) HubNames *r = new(HubNames);
         int k;
 
         if (!r)
@@ -150,7 +150,7 @@ static void visit(const char *name, const Address *address, void *userdata) {
                 m->hub_names->failed = true;
         if (strv_contains(m->hub_names->asked, name) || strv_append(&m->hub_names->asked, name) < 0)
                 return;
-        q = new (Query);
+        q = new(Query);
         if (!q)
                 return;
         q->hub_names = m->hub_names;

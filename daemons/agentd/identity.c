@@ -80,7 +80,7 @@ static int epoch_load(Identity *i) {
 }
 
 static Identity *identity_new(const char *directory) {
-        Identity *i = new (Identity);
+        Identity *i = new(Identity);
 
         if (!i)
                 return NULL;

@@ -24,7 +24,7 @@ void join_options_done(JoinOptions *o) {
         strv_free(o->prefixes);
         free(o->endpoint);
         free(o->name);
-        *o = (JoinOptions){ 0 };
+        *o = (JoinOptions) { 0 };
 }
 
 Join *join_free(Join *j) {
@@ -290,7 +290,7 @@ static int on_challenge_timer(sd_event_source *source, uint64_t usec, void *user
 static int fill_membership(Join *j) {
         Membership *m = membership_free(j->membership);
 
-        j->membership = m = new (Membership);
+        j->membership = m = new(Membership);
         if (!m)
                 return -ENOMEM;
         hex_encode(j->token->controller_id, sizeof(j->token->controller_id), m->controller_id);
@@ -353,7 +353,7 @@ int join_start(Manager *m, EnrolToken *token, JoinOptions *options, JoinDone don
 
         if (m->join)
                 return -EALREADY;
-        j = new (Join);
+        j = new(Join);
         if (!j)
                 return -ENOMEM;
         j->manager = m;
@@ -366,7 +366,7 @@ int join_start(Manager *m, EnrolToken *token, JoinOptions *options, JoinDone don
                 return r;
         j->token = token;
         j->options = *options;
-        *options = (JoinOptions){ 0 };
+        *options = (JoinOptions) { 0 };
         j->done = done;
         j->userdata = userdata;
         step_bootstrap(j);

@@ -15,7 +15,7 @@ Kernel *kernel_free(Kernel *k) {
 }
 
 int kernel_open(WgBackendType backend, Kernel **ret) {
-        _cleanup_(kernel_freep) Kernel *k = new (Kernel);
+        _cleanup_(kernel_freep) Kernel *k = new(Kernel);
         int r;
 
         if (!k)
@@ -55,7 +55,7 @@ KernelLink *kernel_link_set(Kernel *k, const char *name, int index) {
                 if (k->n_links == KERNEL_LINKS_MAX)
                         return NULL;
                 l = &k->links[k->n_links++];
-                *l = (KernelLink){ 0 };
+                *l = (KernelLink) { 0 };
                 (void) snprintf(l->name, sizeof(l->name), "%s", name);
         }
         l->index = index;

@@ -21,7 +21,7 @@ typedef struct Inner {
 
 void keydoc_done(KeyDoc *k) {
         free(k->ca_pem);
-        *k = (KeyDoc){ 0 };
+        *k = (KeyDoc) { 0 };
 }
 
 const PublicKey *keydoc_find(const KeyDoc *k, const char *key_id) {

@@ -16,7 +16,9 @@ static int run(Daemon *d, const char *config_path, Manager **manager) {
                 return EXIT_FAILURE;
         r = crypto_setup();
         if (r < 0) {
-                (void) log_error_errno(r, "Failed to set up cryptography (is LimitMEMLOCK= too low?): %m");
+                (void) log_error_errno(r,
+                                       "Failed to set up cryptography (is LimitMEMLOCK= too low, or does a "
+                                       "container filter mlock()?): %m");
                 return EXIT_FAILURE;
         }
         r = manager_new(d, config_path, manager, &status);

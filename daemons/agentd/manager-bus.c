@@ -159,10 +159,10 @@ static Waiting *waiting_free(Waiting *w) {
 DEFINE_CLEANUP(Waiting *, waiting_free);
 
 static Waiting *waiting_new(Manager *m, sd_bus_message *call) {
-        Waiting *w = new (Waiting);
+        Waiting *w = new(Waiting);
 
         if (w)
-                *w = (Waiting){ .manager = m, .call = sd_bus_message_ref(call) };
+                *w = (Waiting) { .manager = m, .call = sd_bus_message_ref(call) };
         return w;
 }
 
@@ -517,7 +517,7 @@ static const sd_bus_vtable manager_vtable[] = {
 };
 
 BusInterface manager_bus_interface(void) {
-        return (BusInterface){ .path = BUS_PATH,
+        return (BusInterface) { .path = BUS_PATH,
                                .interface = BUS_MANAGER_INTERFACE,
                                .vtable = manager_vtable };
 }

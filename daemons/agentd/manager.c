@@ -250,7 +250,8 @@ static int take_verified(Manager *m, const Batch *b, const char *line, size_t le
         if (r == -EREMCHG)
                 return -ECONNRESET; /* something was missed on the way */
         if (r == -EPERM)
-                sync_reconnect_in(m->sync, UNDONE_USEC); /* perhaps it was not its fault: once more by then */
+                sync_reconnect_in(m->sync,
+                                  UNDONE_USEC); /* perhaps it was not its fault: once more by then */
         if (r < 0)
                 return refuse(m, b, "", reason);
         if (r > 0)
@@ -283,7 +284,7 @@ int manager_take_line(Manager *m, const char *line, size_t len) {
         if (r == -ENOKEY || r == -ENOMEM)
                 return r;
         if (r < 0)
-                return refuse(m, &(Batch){ .topic = (char *) "unknown" }, "", reason);
+                return refuse(m, &(Batch) { .topic = (char *) "unknown" }, "", reason);
         r = take_verified(m, &b, line, len);
         batch_done(&b);
         return r;
@@ -333,7 +334,7 @@ static void remember_undone(Manager *m) {
 
         for (int i = 0; i < STATE_CLASSES; i++)
                 if (m->state->topics[i].revision > m->state->topics[i].confirmed_revision)
-                        m->undone[i] = (Undone){ m->state->topics[i].revision, until };
+                        m->undone[i] = (Undone) { m->state->topics[i].revision, until };
 }
 
 static int on_confirm(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -484,7 +485,7 @@ static int find_directory(Manager *m) {
 }
 
 int manager_new(Daemon *d, const char *config_path, Manager **ret, int *ret_status) {
-        _cleanup_(manager_freep) Manager *m = new (Manager);
+        _cleanup_(manager_freep) Manager *m = new(Manager);
         int r;
 
         *ret_status = EXIT_FAILURE;

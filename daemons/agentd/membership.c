@@ -47,7 +47,7 @@ Membership *membership_free(Membership *m) {
 }
 
 static KeyDocTrust membership_trust(const Membership *m) {
-        return (KeyDocTrust){
+        return (KeyDocTrust) {
                 .controller_id = m->controller_id,
                 .root_keys = m->root_keys,
                 .ca_pins = m->ca_pins,
@@ -108,7 +108,7 @@ static int from_record(const Record *record, Membership *m) {
 }
 
 int membership_load(const char *directory, Membership **ret) {
-        _cleanup_(membership_freep) Membership *m = new (Membership);
+        _cleanup_(membership_freep) Membership *m = new(Membership);
         _cleanup_free_ char *path = str_printf("%s/" MEMBERSHIP_FILE, directory);
         _cleanup_free_ uint8_t *text = NULL;
         _cleanup_json_ json_object *o = NULL;

@@ -55,12 +55,12 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 int reconcile_new(Manager *m, Reconcile **ret) {
-        _cleanup_(reconcile_freep) Reconcile *r = new (Reconcile);
+        _cleanup_(reconcile_freep) Reconcile *r = new(Reconcile);
         int k;
 
         if (!r)
                 return -ENOMEM;
-        *r = (Reconcile){ .manager = m,
+        *r = (Reconcile) { .manager = m,
                           .retry = { .base_usec = RETRY_BASE_USEC, .cap_usec = RETRY_CAP_USEC } };
         k = sd_event_add_defer(m->event, &r->run_source, on_run, r);
         if (k < 0)

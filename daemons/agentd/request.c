@@ -18,12 +18,12 @@ int request_headers(Manager *m, const char *method, const char *path, const char
         if (r < 0)
                 return r;
         ret->n = 0;
-        ret->fields[ret->n++] = (HttpHeaderField){ "Content-Digest", ret->signature.content_digest };
-        ret->fields[ret->n++] = (HttpHeaderField){ "Sdwan-Aud", ret->signature.audience };
-        ret->fields[ret->n++] = (HttpHeaderField){ "Sdwan-Seq", ret->signature.sequence };
-        ret->fields[ret->n++] = (HttpHeaderField){ "Signature-Input", ret->signature.signature_input };
-        ret->fields[ret->n++] = (HttpHeaderField){ "Signature", ret->signature.signature };
+        ret->fields[ret->n++] = (HttpHeaderField) { "Content-Digest", ret->signature.content_digest };
+        ret->fields[ret->n++] = (HttpHeaderField) { "Sdwan-Aud", ret->signature.audience };
+        ret->fields[ret->n++] = (HttpHeaderField) { "Sdwan-Seq", ret->signature.sequence };
+        ret->fields[ret->n++] = (HttpHeaderField) { "Signature-Input", ret->signature.signature_input };
+        ret->fields[ret->n++] = (HttpHeaderField) { "Signature", ret->signature.signature };
         if (body_len > 0)
-                ret->fields[ret->n++] = (HttpHeaderField){ "Content-Type", "application/json" };
+                ret->fields[ret->n++] = (HttpHeaderField) { "Content-Type", "application/json" };
         return 0;
 }

@@ -30,7 +30,7 @@ State *state_free(State *s) {
 }
 
 int state_new(const char *directory, const Identity *identity, const KeyDoc *keys, State **ret) {
-        _cleanup_(state_freep) State *s = new (State);
+        _cleanup_(state_freep) State *s = new(State);
 
         if (!s)
                 return -ENOMEM;
@@ -152,7 +152,7 @@ static bool next_line(const uint8_t *data, size_t len, size_t *at, Line *ret) {
 
         if (!end)
                 return false;
-        *ret = (Line){ (const char *) data + *at, (size_t) (end - (data + *at)) };
+        *ret = (Line) { (const char *) data + *at, (size_t) (end - (data + *at)) };
         *at += ret->len + 1;
         return true;
 }
@@ -239,7 +239,7 @@ static int load_topic(State *s, TopicClass class, int (*visit)(const Batch *b, v
                                   "The stored state in %s is damaged (%m), ignoring it until the controller "
                                   "sends it anew.",
                                   path);
-                s->topics[class] = (StateTopic){ .damaged = true };
+                s->topics[class] = (StateTopic) { .damaged = true };
                 return 1;
         }
         if (t.length < len) {
@@ -365,7 +365,7 @@ static int fold_items(const Batch *batches, size_t n, Batch *ret) {
 
                         HASH_FIND_STR(table, item->id, f);
                         if (!f) {
-                                f = new (Folded);
+                                f = new(Folded);
                                 if (!f) {
                                         r = -ENOMEM;
                                         break;
@@ -517,7 +517,7 @@ int state_erase(State *s) {
                         return -ENOMEM;
                 if ((unlink(path) < 0 && errno != ENOENT) || (unlink(undo) < 0 && errno != ENOENT))
                         r = -errno;
-                s->topics[i] = (StateTopic){ 0 };
+                s->topics[i] = (StateTopic) { 0 };
         }
         return r;
 }

@@ -7,8 +7,8 @@
 #include "agentd/request.h"
 #include "base/log.h"
 #include "base/strutil.h"
-#include "json/json.h"
 #include "service/event-timer.h"
+#include "json/json.h"
 
 #define STREAM_PATH "/api/v1/agent/stream"
 #define REPORT_PATH "/api/v1/agent/report"
@@ -124,14 +124,14 @@ static void parse_problem(const HttpResponse *response, char ret_code[static 64]
         Problem p = { 0 };
 
         ret_code[0] = '\0';
-        *ret = (Problem){ 0 };
+        *ret = (Problem) { 0 };
         if (!response->body ||
             json_parse((const char *) response->body, response->body_len, 0, NULL, &o) < 0 ||
             json_object_get_type(o) != json_type_object ||
             json_dispatch(o, fields, ELEMENTSOF(fields), true, &p, NULL) < 0)
                 return;
         (void) snprintf(ret_code, 64, "%s", strempty(p.code));
-        *ret = (Problem){ .min = p.min, .epoch = p.epoch };
+        *ret = (Problem) { .min = p.min, .epoch = p.epoch };
 }
 
 /* What a refusal means for all that comes after. Returns true when the same can be tried again at once. */
@@ -142,8 +142,8 @@ static bool take_refusal(Sync *s, const HttpResponse *response) {
 
         parse_problem(response, code, &problem);
         if (response->status == 401 && streq(code, "replayed") && !s->epoch_raised) {
-                /* The counter of starts was lost, or could not be written. Only once: of two machines with one
-                 * identity the other one would do the same, for ever. */
+                /* The counter of starts was lost, or could not be written. Only once: of two machines with
+                 * one identity the other one would do the same, for ever. */
                 s->epoch_raised = true;
                 log_warning("The controller has seen a later start of this node, going on from there.");
                 identity_raise_epoch(m->identity, problem.epoch);
@@ -243,7 +243,7 @@ static void on_line(const char *line, size_t len, void *userdata) {
 /* A node that was revoked has nothing. */
 static bool has_topic(const Manager *m, int class) {
         return m->desired && m->state->topics[class].topic[0] != '\0' &&
-                desired_wants_topic(m->desired, (TopicClass) class);
+               desired_wants_topic(m->desired, (TopicClass) class);
 }
 
 static char *have_query(const Manager *m) {
@@ -347,7 +347,7 @@ static int on_report_timer(sd_event_source *source, uint64_t usec, void *userdat
 }
 
 int sync_new(Manager *m, Sync **ret) {
-        _cleanup_(sync_freep) Sync *s = new (Sync);
+        _cleanup_(sync_freep) Sync *s = new(Sync);
         sd_event_source **timers[] = { NULL, NULL };
         static const sd_event_time_handler_t handlers[] = { on_timer, on_report_timer };
         int r;
@@ -355,8 +355,8 @@ int sync_new(Manager *m, Sync **ret) {
         if (!s)
                 return -ENOMEM;
         s->manager = m;
-        s->retry = (Backoff){ .base_usec = RETRY_BASE_USEC, .cap_usec = RETRY_CAP_USEC };
-        s->report_retry = (Backoff){ .base_usec = RETRY_BASE_USEC, .cap_usec = REPORT_RETRY_CAP_USEC };
+        s->retry = (Backoff) { .base_usec = RETRY_BASE_USEC, .cap_usec = RETRY_CAP_USEC };
+        s->report_retry = (Backoff) { .base_usec = RETRY_BASE_USEC, .cap_usec = REPORT_RETRY_CAP_USEC };
         timers[0] = &s->timer;
         timers[1] = &s->report_timer;
         for (size_t i = 0; i < ELEMENTSOF(timers); i++) {
@@ -425,7 +425,8 @@ static void on_report_done(const HttpResponse *response, void *userdata) {
                 return;
         }
         s->report_wanted = true;
-        event_timer_arm(s->report_timer, MAX(backoff_next(&s->report_retry, crypto_random_u64()), 100 * USEC_PER_MSEC));
+        event_timer_arm(s->report_timer,
+                        MAX(backoff_next(&s->report_retry, crypto_random_u64()), 100 * USEC_PER_MSEC));
 }
 
 static int post(Sync *s, const char *path, const char *body, size_t len,

@@ -102,7 +102,7 @@ static const sd_bus_vtable tunnel_vtable[] = {
 };
 
 BusInterface tunnel_bus_interface(void) {
-        return (BusInterface){
+        return (BusInterface) {
                 .path = BUS_TUNNEL_PREFIX,
                 .interface = BUS_TUNNEL_INTERFACE,
                 .vtable = tunnel_vtable,

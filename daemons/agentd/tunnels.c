@@ -42,7 +42,7 @@ static void list_done(TunnelList *l) {
                 free(l->items[i].peer_node);
         }
         free(l->items);
-        *l = (TunnelList){ 0 };
+        *l = (TunnelList) { 0 };
 }
 
 Tunnels *tunnels_free(Tunnels *t) {
@@ -76,7 +76,7 @@ static int on_drop(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 int tunnels_new(Manager *m, Tunnels **ret) {
-        _cleanup_(tunnels_freep) Tunnels *t = new (Tunnels);
+        _cleanup_(tunnels_freep) Tunnels *t = new(Tunnels);
         int r;
 
         if (!t)
@@ -121,7 +121,7 @@ static void add_tunnel(const char *device, const PublicKey *key, const DesiredPe
                 t->allocated = n;
         }
         to = &t->items[t->n];
-        *to = (Tunnel){ .key = *key,
+        *to = (Tunnel) { .key = *key,
                         .peer_name = strdup(strempty(peer->name)),
                         .peer_node = strdup(peer->node) };
         (void) snprintf(to->device, sizeof(to->device), "%s", device);

@@ -67,7 +67,7 @@ int administrator_create(Manager *m, const char *name, const char *actor, Admini
         *c = (Creation) { .name = strdup(name), .done = done, .userdata = userdata };
         if (!c->name)
                 return -ENOMEM;
-        r = change_submit(m, &(ChangeRequest){ .actor = actor,
+        r = change_submit(m, &(ChangeRequest) { .actor = actor,
                                                .prepare = prepare,
                                                .done = on_done,
                                                .userdata = c });

@@ -29,8 +29,8 @@ void api_respond(ApiDone done, void *userdata, unsigned status, const char *cont
 /* Takes nothing; etag_revision 0: none. */
 void api_respond_json(ApiDone done, void *userdata, unsigned status, json_object *body,
                       uint64_t etag_revision, const char *location);
-/* The last member of body is a place for the secret: as many API_SECRET_PLACE. json-c would keep what it is given in
- * memory that it does not wipe. */
+/* The last member of body is a place for the secret: as many API_SECRET_PLACE. json-c would keep what it is
+ * given in memory that it does not wipe. */
 #define API_SECRET_PLACE '*'
 void api_respond_json_secret(ApiDone done, void *userdata, unsigned status, json_object *body,
                              uint64_t etag_revision, const char *location, const char *secret);
@@ -65,15 +65,14 @@ typedef struct ApiWrite {
 void api_write(Manager *m, const ApiRequest *request, const Kind *kind, const char *target, bool approve,
                const ApiQuery *query, ApiDone done, void *userdata);
 
-
 /* What a kind sets itself when it is made, before it is checked; and what goes with it when it goes. */
 int api_rules_create(Manager *m, ApiWrite *w, Object *o, FieldError *ret_error) _nodiscard_;
 int api_rules_delete(Manager *m, Change *c, const Object *o) _nodiscard_;
 /* A pending node becomes an active one. For prepare(). */
 int api_approve(Change *c, const Node *before, FieldError *ret_error) _nodiscard_;
-/* Members that only the answer to a creation has: the token's text, for which there is a place in answer. *ret_secret:
- * NULL where there is none; the caller wipes it. */
-int api_rules_answer(Manager *m, const ApiWrite *w, const Object *o, json_object *answer, char **ret_secret)
-                _nodiscard_;
+/* Members that only the answer to a creation has: the token's text, for which there is a place in answer.
+ * *ret_secret: NULL where there is none; the caller wipes it. */
+int api_rules_answer(Manager *m, const ApiWrite *w, const Object *o, json_object *answer,
+                     char **ret_secret) _nodiscard_;
 
 void api_openapi(Manager *m, ApiDone done, void *userdata);

@@ -69,7 +69,8 @@ int api_approve(Change *c, const Node *before, FieldError *ret_error) {
 }
 
 /* The one time that the token's text is seen: its seed is in it, and nowhere else. */
-static int answer_token(Manager *m, const ApiWrite *w, const Token *t, json_object *answer, char **ret_secret) {
+static int answer_token(Manager *m, const ApiWrite *w, const Token *t, json_object *answer,
+                        char **ret_secret) {
         EnrolToken token = {
                 .urls = m->settings.urls,
                 .seed = w->seed,
@@ -105,7 +106,8 @@ static int answer_token(Manager *m, const ApiWrite *w, const Token *t, json_obje
         return 0;
 }
 
-int api_rules_answer(Manager *m, const ApiWrite *w, const Object *o, json_object *answer, char **ret_secret) {
+int api_rules_answer(Manager *m, const ApiWrite *w, const Object *o, json_object *answer,
+                     char **ret_secret) {
         *ret_secret = NULL;
         return o->kind == &kind_token && w->seed ? answer_token(m, w, token_of(o), answer, ret_secret) : 0;
 }

@@ -184,7 +184,7 @@ static void respond_failure(ApiWrite *w, int error, const FieldError *field) {
 
                         api_problem(w->done, w->userdata, failures[i].status, failures[i].code,
                                     field && !detail ? field->field : NULL,
-                                    detail ? detail
+                                    detail  ? detail
                                     : field ? field->detail
                                             : "The request cannot be carried out.");
                         return;
@@ -210,8 +210,8 @@ static void respond_object(Manager *m, ApiWrite *w) {
                 return;
         }
         (void) snprintf(location, sizeof(location), "/api/v1/%s/%s", w->kind->path, o->id);
-        api_respond_json_secret(w->done, w->userdata, w->operation == API_CREATE ? 201 : 200, json, o->revision,
-                                w->operation == API_CREATE ? location : NULL, secret);
+        api_respond_json_secret(w->done, w->userdata, w->operation == API_CREATE ? 201 : 200, json,
+                                o->revision, w->operation == API_CREATE ? location : NULL, secret);
         if (secret)
                 crypto_wipe(secret, strlen(secret));
         free(secret);
@@ -311,10 +311,10 @@ void api_write(Manager *m, const ApiRequest *request, const Kind *kind, const ch
                 return;
         }
         r = change_submit(m, &(ChangeRequest) {
-                                     .actor = w->actor.name,
-                                     .prepare = write_prepare,
-                                     .done = write_done,
-                                     .userdata = w,
+                                             .actor = w->actor.name,
+                                             .prepare = write_prepare,
+                                             .done = write_done,
+                                             .userdata = w,
                              });
         if (r < 0) {
                 api_problem(done, userdata, 503, "busy", NULL, "Too many changes are waiting.");

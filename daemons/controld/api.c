@@ -31,7 +31,10 @@ void api_problem(ApiDone done, void *userdata, unsigned status, const char *code
 
 void api_respond(ApiDone done, void *userdata, unsigned status, const char *content_type, const char *body,
                  size_t len) {
-        done(&(ApiResponse){ .status = status, .content_type = content_type, .body = body, .body_len = len },
+        done(&(ApiResponse) { .status = status,
+                              .content_type = content_type,
+                              .body = body,
+                              .body_len = len },
              userdata);
 }
 
@@ -303,7 +306,7 @@ static void dispatch_kind(const Call *c) {
                 return;
         }
         if (c->id ? !streq(q->method, "PUT") && !streq(q->method, "PATCH") &&
-                                (!streq(q->method, "DELETE") || !k->delete_by_api)
+                                            (!streq(q->method, "DELETE") || !k->delete_by_api)
                   : !streq(q->method, "POST") || !k->create_by_api) {
                 method_not_allowed(c, allow);
                 return;
@@ -386,7 +389,7 @@ void api_dispatch(Manager *m, const ApiRequest *request, ApiDone done, void *use
                             "The query is not properly encoded.");
                 return;
         }
-        dispatch(&(Call){
+        dispatch(&(Call) {
                         .manager = m,
                         .request = request,
                         .query = &query,

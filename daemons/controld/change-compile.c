@@ -307,8 +307,8 @@ static int drop_unknown(const char *topic, const char *item, uint64_t revision, 
         return change_add_item(k->change, topic, item, NULL);
 }
 
-/* Compares the items of all that there is, against what is stored: another version of the compiler may say it
- * differently. For prepare() at the start only, while nothing else uses the store. */
+/* Compares the items of all that there is, against what is stored: another version of the compiler may say
+ * it differently. For prepare() at the start only, while nothing else uses the store. */
 static int change_compile_all(Change *c) {
         KnownItems known = { .change = c };
         int r;
@@ -351,10 +351,10 @@ int change_recompile(Manager *m, void (*done)(Manager *m, int result, void *user
                 return -ENOMEM;
         *r = (Recompile) { done, userdata };
         k = change_submit(m, &(ChangeRequest) {
-                                     .actor = "system:start",
-                                     .prepare = recompile_prepare,
-                                     .done = recompile_done,
-                                     .userdata = r,
+                                             .actor = "system:start",
+                                             .prepare = recompile_prepare,
+                                             .done = recompile_done,
+                                             .userdata = r,
                              });
         if (k < 0)
                 free(r);

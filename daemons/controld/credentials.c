@@ -147,7 +147,8 @@ static int say_why(int error, const char *path) {
                 return log_error_errno(
                                 error,
                                 "The key file %s can be reached by others, or belongs to somebody else. "
-                                "Look who could have read it, then: chown it to the controller's user, chmod 600 %s",
+                                "Look who could have read it, then: chown it to the controller's user, "
+                                "chmod 600 %s",
                                 path, path);
         if (error == -ENOENT)
                 return log_error_errno(

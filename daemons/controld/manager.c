@@ -273,7 +273,9 @@ int manager_start(Manager *m, int *ret_exit) {
         m->daemon.userdata = m;
         r = crypto_setup();
         if (r < 0)
-                return log_error_errno(r, "Failed to set up cryptography (is LimitMEMLOCK= too low?): %m");
+                return log_error_errno(r,
+                                       "Failed to set up cryptography (is LimitMEMLOCK= too low, or does a "
+                                       "container filter mlock()?): %m");
         r = settings_load(m->config_path, &m->settings);
         if (r < 0) {
                 *ret_exit = EXIT_CONFIG;

@@ -11,9 +11,9 @@
 #include "service/worker.h"
 #include "store/store.h"
 
-/* The controller: owns everything. Files beside it: settings.c (configuration file), credentials.c (keys, CA, leaf), change.c,
- * api.c (dispatcher), api-kinds.c (resources), enrolment.c, agents.c (signed requests, streams, reports), metrics.c,
- * manager-bus.c. */
+/* The controller: owns everything. Files beside it: settings.c (configuration file), credentials.c (keys,
+ * CA, leaf), change.c, api.c (dispatcher), api-kinds.c (resources), enrolment.c, agents.c (signed requests,
+ * streams, reports), metrics.c, manager-bus.c. */
 
 typedef struct ChangeQueue ChangeQueue;
 typedef struct Agents Agents;
@@ -21,9 +21,9 @@ typedef struct Agents Agents;
 struct RateLimit;
 
 typedef struct Settings {
-        char **urls;  /* what goes into tokens; at least one */
-        char **names; /* of the certificate: hosts of the urls and more */
-        char *state_directory; /* /var/lib/sdwan/controller, or SDWAN_STATE_DIRECTORY */
+        char **urls;            /* what goes into tokens; at least one */
+        char **names;           /* of the certificate: hosts of the urls and more */
+        char *state_directory;  /* /var/lib/sdwan/controller, or SDWAN_STATE_DIRECTORY */
         Address listen_address; /* family 0: all; these two only when no socket was passed */
         uint16_t port;
         uint64_t max_agents_per_ip; /* connections of one address: many sites may sit behind one NAT */
@@ -68,6 +68,7 @@ typedef struct Manager {
         ManagerCounters counters;
 } Manager;
 
-/* Everything up to serving; the rest happens in the loop. Says what is wrong itself; *ret_exit: what main() returns. */
+/* Everything up to serving; the rest happens in the loop. Says what is wrong itself; *ret_exit: what main()
+ * returns. */
 int manager_start(Manager *m, int *ret_exit) _nodiscard_;
 void manager_done(Manager *m);

@@ -4,8 +4,8 @@
 
 #include "kinds/kinds.h"
 
-/* The whole configuration in memory (DESIGN.md 4.2), indexed by every key that is looked up. Reads never touch the
- * database. Objects in it are immutable; a change swaps them. */
+/* The whole configuration in memory (DESIGN.md 4.2), indexed by every key that is looked up. Reads never
+ * touch the database. Objects in it are immutable; a change swaps them. */
 
 typedef struct Model Model;
 int model_new(Model **ret) _nodiscard_;
@@ -16,14 +16,16 @@ uint64_t model_revision(const Model *m);
 void model_set_revision(Model *m, uint64_t revision);
 
 const Object *model_get(const Model *m, const Kind *kind, const char *id); /* NULL: none */
-/* By id, by name, or by the first 8 or more digits of an id when they are enough. NULL: none, or ambiguous. */
+/* By id, by name, or by the first 8 or more digits of an id when they are enough. NULL: none, or ambiguous.
+ */
 const Object *model_find(const Model *m, const Kind *kind, const char *id_or_name);
 size_t model_count(const Model *m, const Kind *kind);
-/* Objects in the order of their ids (stable for paging): the first whose id is greater than after (NULL: the first). */
+/* Objects in the order of their ids (stable for paging): the first whose id is greater than after (NULL: the
+ * first). */
 const Object *model_next(const Model *m, const Kind *kind, const char *after);
 
-/* Objects that refer to an object: kind_node with a network's id, kind_prefix with a node's … Calls back in no order; stops at a
- * non-zero return and returns it. */
+/* Objects that refer to an object: kind_node with a network's id, kind_prefix with a node's … Calls back in
+ * no order; stops at a non-zero return and returns it. */
 int model_referrers(const Model *m, const Kind *kind, const char *id,
                     int (*callback)(const Object *o, void *userdata), void *userdata);
 
@@ -40,9 +42,11 @@ uint64_t model_next_hub_slot(const Model *m, const Network *n);
 bool model_is_tombstoned(const Model *m, const char *key);
 int model_add_tombstone(Model *m, const char *key) _nodiscard_;
 
-/* What the kinds' own rules cannot know: references exist, unique fields are unique, prefixes do not overlap, nothing refers to
- * what is deleted. after NULL: delete. 0; -EINVAL, -EEXIST (unique), -EBUSY (referred to) with *ret_error. */
-int model_check(const Model *m, const Object *before, const Object *after, FieldError *ret_error) _nodiscard_;
+/* What the kinds' own rules cannot know: references exist, unique fields are unique, prefixes do not
+ * overlap, nothing refers to what is deleted. after NULL: delete. 0; -EINVAL, -EEXIST (unique), -EBUSY
+ * (referred to) with *ret_error. */
+int model_check(const Model *m, const Object *before, const Object *after,
+                FieldError *ret_error) _nodiscard_;
 
 /* As model_check(), with what the same change does besides: swaps that are not in the model yet. */
 typedef struct ModelSwap {

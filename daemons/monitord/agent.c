@@ -101,7 +101,7 @@ static int on_tunnels(sd_bus_message *reply, void *userdata, sd_bus_error *reter
                 return 0;
         }
         m->snapshot = fresh;
-        fresh = (Snapshot){ 0 };
+        fresh = (Snapshot) { 0 };
         m->snapshot.agent_up = true;
         m->snapshot_usec = now_monotonic_usec();
         answer_all(m, 0);
@@ -146,10 +146,10 @@ int agent_ask(Manager *m, bool force, AgentAnswer answer, void *userdata, Waiter
                 if (r < 0)
                         return r;
         }
-        w = new (Waiter);
+        w = new(Waiter);
         if (!w)
                 return -ENOMEM;
-        *w = (Waiter){ .answer = answer, .userdata = userdata, .next = m->waiters };
+        *w = (Waiter) { .answer = answer, .userdata = userdata, .next = m->waiters };
         m->waiters = w;
         m->n_waiters++;
         if (ret)

@@ -59,12 +59,12 @@ static void on_request(HttpRequest *request, void *userdata) {
                 (void) http_request_respond(request, 405, &allow, 1, NULL, 0);
                 return;
         }
-        s = new (Scrape);
+        s = new(Scrape);
         if (!s) {
                 (void) http_request_problem(request, 503, "busy", NULL, NULL);
                 return;
         }
-        *s = (Scrape){ .manager = m, .request = request };
+        *s = (Scrape) { .manager = m, .request = request };
         http_request_set_data(request, s, scrape_free);
 
         /* An answer at once ends the request, and s with it. */
@@ -117,7 +117,7 @@ static int make_server(Manager *m, int fd) {
         if (endpoint_from_sockaddr((struct sockaddr *) &sa, len, &e) >= 0)
                 (void) address_format(&e.address, own);
         return http_server_new(m->daemon.event,
-                               &(HttpServerConfig){ .limits = &limits,
+                               &(HttpServerConfig) { .limits = &limits,
                                                     .allowed_hosts = is_loopback(&e.address) ? names : NULL,
                                                     .handler = on_request,
                                                     .userdata = m },

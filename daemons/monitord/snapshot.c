@@ -15,7 +15,7 @@ void snapshot_done(Snapshot *s) {
         for (size_t i = 0; i < s->n_tunnels; i++)
                 tunnel_sample_done(s->tunnels + i);
         free(s->tunnels);
-        *s = (Snapshot){ 0 };
+        *s = (Snapshot) { 0 };
 }
 
 int snapshot_add(Snapshot *s, const char *id, const char *peer, const char *interface,
@@ -30,7 +30,7 @@ int snapshot_add(Snapshot *s, const char *id, const char *peer, const char *inte
         r = array_reserve(&s->tunnels, &s->n_allocated, s->n_tunnels + 1, sizeof(TunnelSample), 8);
         if (r < 0)
                 return r;
-        t = (TunnelSample){
+        t = (TunnelSample) {
                 .id = strdup(id),
                 .peer = strdup(peer),
                 .interface = strdup(interface),

@@ -112,7 +112,7 @@ bool prefix_overlaps(const Prefix *a, const Prefix *b) {
 }
 
 Prefix prefix_of_address(const Address *a) {
-        return (Prefix){ .address = *a, .length = address_bits(a) };
+        return (Prefix) { .address = *a, .length = address_bits(a) };
 }
 
 void prefix_mask(Prefix *p) {

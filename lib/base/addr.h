@@ -44,11 +44,12 @@ const char *address_format(const Address *a, char buf[static ADDRESS_STRING_MAX]
 bool address_equal(const Address *a, const Address *b);
 int address_compare(const Address *a, const Address *b);
 
-/* "10.1.0.0/16", "fd00::/48"; an address alone is a /32 or /128. -EINVAL; -EADDRNOTAVAIL: host bits are set. */
+/* "10.1.0.0/16", "fd00::/48"; an address alone is a /32 or /128. -EINVAL; -EADDRNOTAVAIL: host bits are set.
+ */
 int prefix_parse(const char *s, Prefix *ret);
 const char *prefix_format(const Prefix *p, char buf[static PREFIX_STRING_MAX]); /* returns buf */
 bool prefix_equal(const Prefix *a, const Prefix *b);
-int prefix_compare(const Prefix *a, const Prefix *b); /* family, then address, then length */
+int prefix_compare(const Prefix *a, const Prefix *b);           /* family, then address, then length */
 bool prefix_contains(const Prefix *outer, const Prefix *inner); /* equal ranges contain each other */
 bool prefix_contains_address(const Prefix *p, const Address *a);
 bool prefix_overlaps(const Prefix *a, const Prefix *b);

@@ -9,7 +9,7 @@
 
 void buffer_done(Buffer *b) {
         free(b->data);
-        *b = (Buffer){ 0 };
+        *b = (Buffer) { 0 };
 }
 
 void buffer_wipe(Buffer *b) {

@@ -11,12 +11,12 @@
  * -EFBIG past max; -ENOENT and other errno of open(2). Symbolic links are not followed in the last part. */
 int file_read(const char *path, size_t max, uint8_t **ret, size_t *ret_len);
 
-/* As file_read(), for a secret: refuses (-EPERM) a file that group or others can read or write, or that is not
- * owned by this user or root. The caller wipes. */
+/* As file_read(), for a secret: refuses (-EPERM) a file that group or others can read or write, or that is
+ * not owned by this user or root. The caller wipes. */
 int file_read_secret(const char *path, size_t max, uint8_t **ret, size_t *ret_len);
 
-/* Writes beside the path, fsyncs, renames over it, fsyncs the folder: afterwards the path has the old or the new
- * content, never a part. */
+/* Writes beside the path, fsyncs, renames over it, fsyncs the folder: afterwards the path has the old or the
+ * new content, never a part. */
 int file_write_atomic(const char *path, const void *data, size_t len, mode_t mode);
 
 /* Like file_write_atomic() but -EEXIST when the path is there already; never replaces. */

@@ -105,7 +105,7 @@ char *str_escape(const char *s) {
                 i += n;
         }
         ret = (char *) b.data;
-        b = (Buffer){ 0 };
+        b = (Buffer) { 0 };
         return ret;
 }
 

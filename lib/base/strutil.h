@@ -18,13 +18,15 @@ int hex_digit(char c);
 /* RFC 4648 base64url without padding; the caller frees *ret. -ENOMEM. */
 int b64url_encode(const void *data, size_t len, char **ret);
 
-/* Strict: no padding, no white space, no stray bits. -EINVAL. *ret carries a NUL behind its *ret_len bytes. */
+/* Strict: no padding, no white space, no stray bits. -EINVAL. *ret carries a NUL behind its *ret_len bytes.
+ */
 int b64url_decode(const char *s, size_t s_len, uint8_t **ret, size_t *ret_len);
 
 /* As b64url_decode(), for a value of known size such as a key. -EINVAL when it has another. */
 int b64url_decode_exact(const char *s, void *ret, size_t len);
 
-/* RFC 4648 base64 with padding, as WireGuard's tools and RFC 9421 write it. ret needs B64_SIZE(len) bytes. */
+/* RFC 4648 base64 with padding, as WireGuard's tools and RFC 9421 write it. ret needs B64_SIZE(len) bytes.
+ */
 #define B64_SIZE(len) ((((len) + 2) / 3) * 4 + 1)
 void b64_encode(const void *data, size_t len, char *ret);
 int b64_decode_exact(const char *s, void *ret, size_t len);
@@ -48,8 +50,8 @@ char *str_printf(const char *format, ...) _printf_(1, 2);
 void strv_free(char **l);
 size_t strv_length(char *const *l);
 bool strv_contains(char *const *l, const char *s);
-int strv_append(char ***l, const char *s);      /* copies s; -ENOMEM */
-int strv_copy(char *const *l, char ***ret);     /* NULL copies to NULL */
+int strv_append(char ***l, const char *s);                          /* copies s; -ENOMEM */
+int strv_copy(char *const *l, char ***ret);                         /* NULL copies to NULL */
 int strv_split(const char *s, const char *separators, char ***ret); /* drops empty parts */
 static inline void strv_freep(char ***l) {
         strv_free(*l);

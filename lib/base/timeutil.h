@@ -17,8 +17,8 @@ int time_parse(const char *s, uint64_t *ret_usec);
 /* "90s", "15min", "1h", "30d", or seconds without a unit. -EINVAL, -ERANGE. */
 int timespan_parse(const char *s, uint64_t *ret_usec);
 
-/* Full-jitter exponential back-off (SECURITY.md section 6.2): a random wait in [floor, min(cap, base * 2^attempt)].
- * random is handed in so that the function is pure. attempt starts at 0. */
+/* Full-jitter exponential back-off (SECURITY.md section 6.2): a random wait in [floor, min(cap, base *
+ * 2^attempt)]. random is handed in so that the function is pure. attempt starts at 0. */
 typedef struct Backoff {
         uint64_t base_usec;
         uint64_t cap_usec;

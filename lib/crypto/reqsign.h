@@ -4,17 +4,18 @@
 
 #include "crypto/crypto.h"
 
-/* The one RFC 9421 profile of agents' requests (SECURITY.md 2.5). The verifier compares the parameter list byte for
- * byte with the constant form and rebuilds the signature base: there is no structured-field parser. */
+/* The one RFC 9421 profile of agents' requests (SECURITY.md 2.5). The verifier compares the parameter list
+ * byte for byte with the constant form and rebuilds the signature base: there is no structured-field parser.
+ */
 
 #define REQSIGN_HEADER_MAX 512
 
 typedef struct RequestSignatureHeaders {
-        char content_digest[REQSIGN_HEADER_MAX]; /* Content-Digest: sha-256=:…: */
-        char audience[REQSIGN_HEADER_MAX];       /* Sdwan-Aud: controller id, 32 hexadecimal digits */
-        char sequence[REQSIGN_HEADER_MAX];       /* Sdwan-Seq: <epoch>.<seq> */
+        char content_digest[REQSIGN_HEADER_MAX];  /* Content-Digest: sha-256=:…: */
+        char audience[REQSIGN_HEADER_MAX];        /* Sdwan-Aud: controller id, 32 hexadecimal digits */
+        char sequence[REQSIGN_HEADER_MAX];        /* Sdwan-Seq: <epoch>.<seq> */
         char signature_input[REQSIGN_HEADER_MAX]; /* Signature-Input */
-        char signature[REQSIGN_HEADER_MAX];      /* Signature */
+        char signature[REQSIGN_HEADER_MAX];       /* Signature */
 } RequestSignatureHeaders;
 
 typedef struct RequestSignatureInput {
@@ -30,8 +31,8 @@ int request_sign(const Secret *identity, const char *node_id, unsigned identity_
                  uint64_t sequence, uint64_t created_sec, const RequestSignatureInput *in,
                  RequestSignatureHeaders *ret) _nodiscard_;
 
-/* Step one, before any key is known: reads key id, epoch and sequence. -EBADMSG: not of our form. Nothing that it
- * returns is to be trusted before request_verify(). node_id needs NODE_ID_SIZE bytes. */
+/* Step one, before any key is known: reads key id, epoch and sequence. -EBADMSG: not of our form. Nothing
+ * that it returns is to be trusted before request_verify(). node_id needs NODE_ID_SIZE bytes. */
 typedef struct RequestSignatureClaims {
         char node_id[NODE_ID_SIZE];
         unsigned identity_generation;
@@ -42,8 +43,8 @@ typedef struct RequestSignatureClaims {
 int request_claims(const RequestSignatureHeaders *headers, RequestSignatureClaims *ret) _nodiscard_;
 
 /* -EBADMSG: audience, digest or signature do not match. */
-int request_verify(const PublicKey *identity, const RequestSignatureInput *in, const RequestSignatureHeaders *headers,
-                   RequestSignatureClaims *ret) _nodiscard_;
+int request_verify(const PublicKey *identity, const RequestSignatureInput *in,
+                   const RequestSignatureHeaders *headers, RequestSignatureClaims *ret) _nodiscard_;
 
 /* Replay window of one node. { 0 } has seen nothing. */
 typedef struct ReplayWindow {

@@ -4,10 +4,11 @@
 
 #include "crypto/crypto.h"
 
-/* The controller's own certificate authority: ECDSA P-256 with SHA-256, through GnuTLS. All outputs are PEM in new
- * memory, the caller frees (private keys: crypto_wipe() first). -EIO: GnuTLS failed. */
+/* The controller's own certificate authority: ECDSA P-256 with SHA-256, through GnuTLS. All outputs are PEM
+ * in new memory, the caller frees (private keys: crypto_wipe() first). -EIO: GnuTLS failed. */
 
-int x509_make_ca(const char *common_name, uint64_t now_sec, char **ret_cert_pem, char **ret_key_pem) _nodiscard_;
+int x509_make_ca(const char *common_name, uint64_t now_sec, char **ret_cert_pem,
+                 char **ret_key_pem) _nodiscard_;
 
 /* names: DNS names and numeric addresses, told apart by their form. Valid from an hour ago for lifetime_sec.
  * -EINVAL: no name, or one that is neither. */

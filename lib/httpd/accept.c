@@ -121,10 +121,12 @@ void http_server_close_listeners(HttpServer *s) {
         s->accept_again = 0;
 }
 
-/* When even the reserved descriptor cannot be had back, a listener that is always readable would keep the loop busy. */
+/* When even the reserved descriptor cannot be had back, a listener that is always readable would keep the
+ * loop busy. */
 void http_server_rest(HttpServer *s, bool rest) {
         for (size_t i = 0; i < s->n_listeners; i++) {
-                struct epoll_event event = { .events = rest ? 0 : EPOLLIN, .data.ptr = (char *) s->listeners[i] + 1 };
+                struct epoll_event event = { .events = rest ? 0 : EPOLLIN,
+                                             .data.ptr = (char *) s->listeners[i] + 1 };
 
                 (void) epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listeners[i]->fd, &event);
         }

@@ -34,8 +34,8 @@ int http_conn_new(HttpServer *s, int fd, const Address *peer, HttpConn **ret) {
                 return -ENOMEM;
         }
         c->wait = s->tls ? HTTP_WAIT_HANDSHAKE : HTTP_WAIT_HEADER;
-        http_conn_set_deadline(c, http_server_now(s) +
-                                          (s->tls ? s->limits.handshake_usec : s->limits.header_usec));
+        http_conn_set_deadline(
+                        c, http_server_now(s) + (s->tls ? s->limits.handshake_usec : s->limits.header_usec));
         *ret = c;
         return 0;
 }
@@ -143,8 +143,9 @@ static int conn_handshake(HttpConn *c) {
         return h2 ? h2_conn_start(c) : 0;
 }
 
-/* A connection that a drain need not wait for: between requests, or an answer without an end. One on which a first
- * request is still to come is let finish, and one with bytes waiting has sent a request that we have not read. */
+/* A connection that a drain need not wait for: between requests, or an answer without an end. One on which a
+ * first request is still to come is let finish, and one with bytes waiting has sent a request that we have
+ * not read. */
 static bool conn_is_drained(HttpConn *c) {
         char byte;
 
@@ -154,8 +155,9 @@ static bool conn_is_drained(HttpConn *c) {
         case HTTP_CONN_H1:
                 if (c->h1_state == H1_CONN_STREAM)
                         return true;
-                return c->h1_state == H1_CONN_READING && c->used && (!c->parser || h1_parser_idle(c->parser)) &&
-                       c->stash.len == 0 && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+                return c->h1_state == H1_CONN_READING && c->used &&
+                       (!c->parser || h1_parser_idle(c->parser)) && c->stash.len == 0 &&
+                       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
         case HTTP_CONN_H2:
                 return c->used && h2_conn_streams_only(c);
         default:
@@ -180,7 +182,9 @@ static int conn_step(HttpConn *c, uint32_t events) {
                 if (r < 0)
                         return r;
         }
-        r = c->state == HTTP_CONN_H1 ? h1_conn_process(c) : c->state == HTTP_CONN_H2 ? h2_conn_process(c) : 0;
+        r = c->state == HTTP_CONN_H1   ? h1_conn_process(c)
+            : c->state == HTTP_CONN_H2 ? h2_conn_process(c)
+                                       : 0;
         if (r < 0)
                 return r;
         if (c->server->draining && conn_is_drained(c)) {
@@ -239,8 +243,8 @@ static void conn_update_deadline(HttpConn *c) {
                 return;
         }
         wait = c->state == HTTP_CONN_HANDSHAKE ? HTTP_WAIT_HANDSHAKE
-             : c->state == HTTP_CONN_LINGER ? HTTP_WAIT_LINGER
-                                            : conn_h1_wait(c);
+               : c->state == HTTP_CONN_LINGER  ? HTTP_WAIT_LINGER
+                                               : conn_h1_wait(c);
         if (wait == c->wait)
                 return;
         c->wait = (uint8_t) wait;
@@ -248,8 +252,8 @@ static void conn_update_deadline(HttpConn *c) {
         http_conn_set_deadline(c, usec == USEC_INFINITY ? usec : http_server_now(c->server) + usec);
 }
 
-/* What to be woken for. A connection that waits for its handler or holds a stream is not read from, so that a
- * client cannot make us keep what it sends; that it has gone is seen by EPOLLRDHUP. */
+/* What to be woken for. A connection that waits for its handler or holds a stream is not read from, so that
+ * a client cannot make us keep what it sends; that it has gone is seen by EPOLLRDHUP. */
 static uint32_t conn_wanted_events(const HttpConn *c) {
         uint32_t gone = c->half_closed ? 0 : EPOLLRDHUP;
 

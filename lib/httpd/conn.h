@@ -8,12 +8,14 @@
 #include "httpd/h1.h"
 #include "httpd/httpd.h"
 
-/* Inside lib/httpd: server, connection, request. Connections are freed by the server's own event handlers only, never
- * inside a call of the application; such calls mark the connection as ready, and the loop comes back to it. */
+/* Inside lib/httpd: server, connection, request. Connections are freed by the server's own event handlers
+ * only, never inside a call of the application; such calls mark the connection as ready, and the loop comes
+ * back to it. */
 
-#define HTTP_RECORD_MAX 16384U                   /* of TLS; what is gathered before it is sent */
-#define HTTP_RECEIVE_MAX 32768U                  /* read from a socket at once */
-#define HTTP_BUFFERED_MAX (64U * 1024U * 1024U)  /* bodies of unfinished requests, all connections together */
+#define HTTP_RECORD_MAX 16384U                  /* of TLS; what is gathered before it is sent */
+#define HTTP_RECEIVE_MAX 32768U                 /* read from a socket at once */
+#define HTTP_BUFFERED_MAX (64U * 1024U * 1024U) /* bodies of unfinished requests, all connections together \
+                                                 */
 
 typedef struct HttpConn HttpConn;
 typedef struct HttpCredentials HttpCredentials;
@@ -60,21 +62,21 @@ struct HttpConn {
         HttpRequest *request; /* HTTP/1.1 */
         HttpStream *stream;   /* HTTP/1.1 */
         Http2 *h2;
-        uint64_t deadline;    /* USEC_INFINITY: none */
-        size_t heap_index;    /* SIZE_MAX: not in the heap */
-        size_t buffered;      /* our part of server->buffered */
+        uint64_t deadline; /* USEC_INFINITY: none */
+        size_t heap_index; /* SIZE_MAX: not in the heap */
+        size_t buffered;   /* our part of server->buffered */
         uint32_t events;
         int fd;
         Address peer;
         uint8_t state, h1_state, wait;
         bool record_pending : 1; /* GnuTLS holds a record that the socket did not take */
         bool in_ready : 1;
-        bool over_limit : 1;     /* is told 503 and closed */
-        bool used : 1;           /* has had a request */
-        bool half_closed : 1;    /* the client has said that it sends no more */
-        bool close_after : 1;    /* close when all is sent */
-        bool broken : 1;         /* close at once, from the loop */
-        bool continued : 1;      /* 100 Continue is sent */
+        bool over_limit : 1;  /* is told 503 and closed */
+        bool used : 1;        /* has had a request */
+        bool half_closed : 1; /* the client has said that it sends no more */
+        bool close_after : 1; /* close when all is sent */
+        bool broken : 1;      /* close at once, from the loop */
+        bool continued : 1;   /* 100 Continue is sent */
 };
 
 /* Strings of an HTTP/2 request; HTTP/1.1 has them in its parser. */
@@ -82,16 +84,16 @@ typedef struct HttpFields {
         Buffer text;
         struct HttpField {
                 uint32_t name, value;
-        } *fields;
+        } * fields;
         size_t n_fields, bytes;
         uint32_t method, path, query, authority; /* 0: absent; the text begins with a NUL */
         Buffer body;
 } HttpFields;
 
 struct HttpRequest {
-        HttpConn *conn;      /* NULL: the client has left */
-        Http2Stream *h2;     /* NULL: HTTP/1.1 */
-        H1Parser *parser;    /* the connection's, or ours once conn is NULL */
+        HttpConn *conn;   /* NULL: the client has left */
+        Http2Stream *h2;  /* NULL: HTTP/1.1 */
+        H1Parser *parser; /* the connection's, or ours once conn is NULL */
         HttpFields *fields;
         Address peer;
         void *data;
@@ -133,7 +135,7 @@ struct HttpServer {
         sd_event_source *io, *timer, *later;
         struct HttpListener {
                 int fd;
-        } **listeners;
+        } * *listeners;
         size_t n_listeners;
         uint64_t accept_again; /* listeners rest until then; 0: they do not rest */
 
@@ -165,7 +167,8 @@ struct HttpServer {
 
 /* server.c */
 void http_conn_ready(HttpConn *c);
-void http_conn_again(HttpConn *c); /* as http_conn_ready(), for one that is being processed: others come first */
+void http_conn_again(
+                HttpConn *c); /* as http_conn_ready(), for one that is being processed: others come first */
 uint64_t http_server_now(HttpServer *s);
 const char *http_server_date(HttpServer *s); /* IMF-fixdate */
 /* Counts the bytes that a connection's unfinished requests hold. -ENOBUFS past HTTP_BUFFERED_MAX. */
@@ -208,8 +211,8 @@ void http_conn_bye(HttpConn *c);
 
 /* h1-conn.c */
 int h1_conn_process(HttpConn *c) _nodiscard_;
-int h1_conn_respond(HttpRequest *r, unsigned status, const HttpHeader *headers, size_t n_headers, const void *body,
-                    size_t body_len);
+int h1_conn_respond(HttpRequest *r, unsigned status, const HttpHeader *headers, size_t n_headers,
+                    const void *body, size_t body_len);
 int h1_conn_stream_begin(HttpRequest *r, HttpStream *st, const char *content_type) _nodiscard_;
 void h1_conn_done(HttpConn *c);
 
@@ -222,8 +225,8 @@ int h2_conn_drain(HttpConn *c) _nodiscard_;
 bool h2_conn_streams_only(const HttpConn *c);
 uint64_t h2_conn_deadline(const HttpConn *c);
 void h2_conn_done(HttpConn *c);
-int h2_conn_respond(HttpRequest *r, unsigned status, const HttpHeader *headers, size_t n_headers, const void *body,
-                    size_t body_len);
+int h2_conn_respond(HttpRequest *r, unsigned status, const HttpHeader *headers, size_t n_headers,
+                    const void *body, size_t body_len);
 int h2_conn_stream_begin(HttpRequest *r, HttpStream *st, const char *content_type) _nodiscard_;
 void h2_stream_wake(HttpStream *st);
 
@@ -236,14 +239,16 @@ void http_request_dispatch(HttpRequest *r);
 HttpFields *http_fields_free(HttpFields *f);
 DEFINE_CLEANUP(HttpFields *, http_fields_free);
 /* Goes through the default headers that the answer does not set itself; *i starts at 0; NULL at the end. */
-const HttpHeader *http_default_header(const HttpServer *s, const HttpHeader *headers, size_t n_headers, size_t *i);
+const HttpHeader *http_default_header(const HttpServer *s, const HttpHeader *headers, size_t n_headers,
+                                      size_t *i);
 bool http_default_headers_apply(const HttpHeader *headers, size_t n_headers); /* all of them */
 
 /* status.c */
 bool http_status_has_body(unsigned status);
 
 /* stream.c */
-int http_stream_new(HttpConn *c, Http2Stream *h2, void (*on_close)(void *), void *userdata, HttpStream **ret) _nodiscard_;
+int http_stream_new(HttpConn *c, Http2Stream *h2, void (*on_close)(void *), void *userdata,
+                    HttpStream **ret) _nodiscard_;
 /* Calls on_close. */
 HttpStream *http_stream_free(HttpStream *st);
 /* Copies up to len queued bytes and drops them from the queue. */

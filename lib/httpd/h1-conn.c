@@ -18,8 +18,8 @@ static int append_header(Buffer *b, const HttpHeader *h) {
         return r < 0 ? r : buffer_append(b, "\r\n", 2);
 }
 
-/* The date and the default headers, of which the answer may replace some: nearly none does, so the whole block is
- * kept as it was last written. */
+/* The date and the default headers, of which the answer may replace some: nearly none does, so the whole
+ * block is kept as it was last written. */
 static int append_default_headers(HttpServer *s, Buffer *b, const HttpHeader *headers, size_t n_headers) {
         const char *date = http_server_date(s);
         const HttpHeader *h;
@@ -40,7 +40,8 @@ static int append_default_headers(HttpServer *s, Buffer *b, const HttpHeader *he
         return buffer_append(b, s->head.data, s->head.len);
 }
 
-static int append_head(HttpConn *c, unsigned status, const HttpHeader *headers, size_t n_headers, bool keep_alive) {
+static int append_head(HttpConn *c, unsigned status, const HttpHeader *headers, size_t n_headers,
+                       bool keep_alive) {
         char line[] = "HTTP/1.1 000 ";
         int r;
 
@@ -74,8 +75,8 @@ static int append_length(Buffer *b, size_t len) {
         return buffer_append(b, s, (size_t) (text + sizeof(text) - s));
 }
 
-static int append_answer(HttpConn *c, unsigned status, const HttpHeader *headers, size_t n_headers, const void *body,
-                         size_t body_len, bool keep_alive, bool head) {
+static int append_answer(HttpConn *c, unsigned status, const HttpHeader *headers, size_t n_headers,
+                         const void *body, size_t body_len, bool keep_alive, bool head) {
         int r;
 
         r = append_head(c, status, headers, n_headers, keep_alive);
@@ -103,8 +104,8 @@ static void finish_request(HttpConn *c, bool keep_alive) {
         http_conn_ready(c);
 }
 
-int h1_conn_respond(HttpRequest *r, unsigned status, const HttpHeader *headers, size_t n_headers, const void *body,
-                    size_t body_len) {
+int h1_conn_respond(HttpRequest *r, unsigned status, const HttpHeader *headers, size_t n_headers,
+                    const void *body, size_t body_len) {
         HttpConn *c = r->conn;
         bool keep_alive, head;
         int k;
@@ -137,7 +138,8 @@ int h1_conn_stream_begin(HttpRequest *r, HttpStream *st, const char *content_typ
         c->request = NULL;
         c->stream = st;
         c->h1_state = H1_CONN_STREAM;
-        /* What the client may have sent beyond is dropped with the parser, so it cannot be answered later either. */
+        /* What the client may have sent beyond is dropped with the parser, so it cannot be answered later
+         * either. */
         c->parser = h1_parser_free(c->parser);
         http_conn_set_buffered(c, 0);
         http_conn_ready(c);

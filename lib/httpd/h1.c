@@ -28,9 +28,9 @@ typedef enum Phase {
 
 struct H1Parser {
         H1Limits limits;
-        Buffer in;     /* the request from its first byte, then what came behind it */
-        size_t pos;    /* up to here bytes have been looked at */
-        size_t line;   /* where the present line begins */
+        Buffer in;   /* the request from its first byte, then what came behind it */
+        size_t pos;  /* up to here bytes have been looked at */
+        size_t line; /* where the present line begins */
         Phase phase;
         unsigned status;
 
@@ -41,9 +41,9 @@ struct H1Parser {
 
         bool keep_alive, expects_continue, chunked;
         size_t header_start, body_start, body_len;
-        uint64_t remaining;     /* of the body, or of the present chunk */
-        unsigned digits;        /* of the chunk size that is being read */
-        bool byte_saved;        /* the byte behind the body, where a NUL stands meanwhile */
+        uint64_t remaining; /* of the body, or of the present chunk */
+        unsigned digits;    /* of the chunk size that is being read */
+        bool byte_saved;    /* the byte behind the body, where a NUL stands meanwhile */
         uint8_t saved_byte;
 };
 
@@ -84,8 +84,8 @@ static bool value_is_text(const uint8_t *s, size_t len) {
 
 /* "HTTP/1.1" is ours; another version in the same form is 505, anything else is no HTTP. */
 static unsigned check_version(const uint8_t *s, size_t len) {
-        if (len != 8 || memcmp(s, "HTTP/", 5) != 0 || s[5] < '0' || s[5] > '9' || s[6] != '.' || s[7] < '0' ||
-            s[7] > '9')
+        if (len != 8 || memcmp(s, "HTTP/", 5) != 0 || s[5] < '0' || s[5] > '9' || s[6] != '.' ||
+            s[7] < '0' || s[7] > '9')
                 return 400;
         return s[5] == '1' && s[7] == '1' ? 0 : 505;
 }
@@ -167,11 +167,11 @@ static int parse_header_line(H1Parser *p, size_t end) {
         *colon = 0;
         d[len] = 0; /* trailing white space or the CR */
         return add_header(p, (H1Header) {
-                .name = (uint32_t) p->line,
-                .name_len = (uint32_t) name_len,
-                .value = (uint32_t) (p->line + start),
-                .value_len = (uint32_t) (len - start),
-        });
+                                             .name = (uint32_t) p->line,
+                                             .name_len = (uint32_t) name_len,
+                                             .value = (uint32_t) (p->line + start),
+                                             .value_len = (uint32_t) (len - start),
+                             });
 }
 
 /* 0: absent. Fails the request when the header stands there more than once. */
@@ -198,8 +198,8 @@ static void check_content_length(H1Parser *p, const char *value) {
         p->remaining = n;
 }
 
-/* A coding that exists but that we do not speak is 501; what is no coding at all, or names chunked in a way that
- * another reader may understand differently, is 400. */
+/* A coding that exists but that we do not speak is 501; what is no coding at all, or names chunked in a way
+ * that another reader may understand differently, is 400. */
 static void check_transfer_encoding(H1Parser *p, const char *value) {
         static const char *const known[] = { "gzip", "x-gzip", "compress", "x-compress", "deflate" };
 
@@ -257,7 +257,8 @@ static void check_head_size(H1Parser *p) {
                 fail(p, 431);
 }
 
-/* Reads lines while there are any. Bytes that no head may contain are refused when they are seen, not at the end. */
+/* Reads lines while there are any. Bytes that no head may contain are refused when they are seen, not at the
+ * end. */
 static int parse_head(H1Parser *p) {
         int r;
 
@@ -362,8 +363,8 @@ static void parse_chunked(H1Parser *p) {
         }
 }
 
-/* The body carries a NUL behind it. With a chunked body framing stood there; otherwise what stands there is the
- * first byte of the next request, which is put back in h1_parser_next(). */
+/* The body carries a NUL behind it. With a chunked body framing stood there; otherwise what stands there is
+ * the first byte of the next request, which is put back in h1_parser_next(). */
 static void terminate_body(H1Parser *p) {
         size_t end = p->body_start + p->body_len;
 
@@ -400,10 +401,10 @@ int h1_parser_feed(H1Parser *p, const void *data, size_t len, H1State *ret) {
 
         if (p->phase == PHASE_COMPLETE)
                 terminate_body(p);
-        *ret = p->phase == PHASE_ERROR ? H1_ERROR
-             : p->phase == PHASE_COMPLETE ? H1_COMPLETE
-             : p->phase >= PHASE_BODY ? H1_NEED_BODY
-                                      : H1_NEED_MORE;
+        *ret = p->phase == PHASE_ERROR      ? H1_ERROR
+               : p->phase == PHASE_COMPLETE ? H1_COMPLETE
+               : p->phase >= PHASE_BODY     ? H1_NEED_BODY
+                                            : H1_NEED_MORE;
         return 0;
 }
 
@@ -424,7 +425,8 @@ const char *h1_parser_method(const H1Parser *p) {
 }
 
 const char *h1_parser_path(const H1Parser *p) {
-        return p->phase > PHASE_REQUEST_LINE && p->phase != PHASE_ERROR ? (const char *) p->in.data + p->path : "";
+        return p->phase > PHASE_REQUEST_LINE && p->phase != PHASE_ERROR ? (const char *) p->in.data + p->path
+                                                                        : "";
 }
 
 const char *h1_parser_query(const H1Parser *p) {

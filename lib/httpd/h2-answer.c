@@ -21,7 +21,8 @@ static void answer_add(Answer *a, const char *name, const char *value) {
         };
 }
 
-static int answer_fill(Answer *a, HttpServer *s, unsigned status, const HttpHeader *headers, size_t n_headers) {
+static int answer_fill(Answer *a, HttpServer *s, unsigned status, const HttpHeader *headers,
+                       size_t n_headers) {
         const HttpHeader *h;
 
         a->nv = new0(nghttp2_nv, n_headers + OWN_HEADERS_MAX);
@@ -75,8 +76,8 @@ static void stream_answered(HttpRequest *r) {
         http_conn_ready(st->conn);
 }
 
-int h2_conn_respond(HttpRequest *r, unsigned status, const HttpHeader *headers, size_t n_headers, const void *body,
-                    size_t body_len) {
+int h2_conn_respond(HttpRequest *r, unsigned status, const HttpHeader *headers, size_t n_headers,
+                    const void *body, size_t body_len) {
         Http2Stream *st = r->h2;
         HttpConn *c = st->conn;
         nghttp2_data_provider provider = { .source.ptr = st, .read_callback = read_body };
@@ -93,7 +94,8 @@ int h2_conn_respond(HttpRequest *r, unsigned status, const HttpHeader *headers, 
                         (void) snprintf(a.length, sizeof(a.length), "%zu", body_len);
                         answer_add(&a, "content-length", a.length);
                 }
-                if (nghttp2_submit_response(c->h2->session, st->id, a.nv, a.n, with_body ? &provider : NULL) < 0)
+                if (nghttp2_submit_response(c->h2->session, st->id, a.nv, a.n,
+                                            with_body ? &provider : NULL) < 0)
                         k = -ENOMEM;
         }
         free(a.nv);
@@ -130,7 +132,8 @@ void h2_stream_wake(HttpStream *st) {
         if (st->h2->since == 0)
                 st->h2->since = http_server_now(st->conn->server);
         if (st->overflow)
-                (void) nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, st->h2->id, NGHTTP2_ENHANCE_YOUR_CALM);
+                (void) nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, st->h2->id,
+                                                 NGHTTP2_ENHANCE_YOUR_CALM);
         else
                 /* Refused when the stream is not asleep, which is fine. */
                 (void) nghttp2_session_resume_data(session, st->h2->id);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: The sdwan authors */
-#include "base/strutil.h"
 #include "httpd/h2.h"
+#include "base/strutil.h"
 #include "httpd/target.h"
 
 #define BYTES_AT_ONCE (128U * 1024U)
@@ -75,7 +75,8 @@ static int fields_append(HttpFields *f, const uint8_t *s, size_t len, uint32_t *
         return 0;
 }
 
-static int fields_add(HttpFields *f, const uint8_t *name, size_t name_len, const uint8_t *value, size_t value_len) {
+static int fields_add(HttpFields *f, const uint8_t *name, size_t name_len, const uint8_t *value,
+                      size_t value_len) {
         struct HttpField field;
         int r;
 
@@ -160,7 +161,9 @@ static int add_path(Http2Stream *st, const uint8_t *value, size_t len) {
         unsigned status;
         int r;
 
-        status = len > st->conn->server->limits.max_target_bytes ? 414 : http_target_check((const char *) value, len);
+        status = len > st->conn->server->limits.max_target_bytes
+                                 ? 414
+                                 : http_target_check((const char *) value, len);
         if (status != 0) {
                 st->refuse = status;
                 return 0;
@@ -194,8 +197,9 @@ static bool is_name(const uint8_t *name, size_t len, const char *expected) {
         return strlen(expected) == len && memcmp(name, expected, len) == 0;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
-                     const uint8_t *value, size_t value_len, uint8_t flags, void *userdata) {
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *userdata) {
         HttpConn *c = userdata;
         Http2Stream *st = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
         const HttpLimits *l = &c->server->limits;
@@ -209,7 +213,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         if (f->bytes > l->max_header_bytes + l->max_target_bytes || f->n_fields >= l->max_headers) {
                 st->refuse = 431;
                 /* A short block can stand for megabytes of headers (HPACK). */
-                return f->bytes > 4 * (l->max_header_bytes + l->max_target_bytes) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+                return f->bytes > 4 * (l->max_header_bytes + l->max_target_bytes)
+                                       ? NGHTTP2_ERR_CALLBACK_FAILURE
+                                       : 0;
         }
         if (is_name(name, name_len, ":method"))
                 r = fields_append(f, value, value_len, &f->method);
@@ -308,13 +314,14 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         }
 }
 
-static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error, void *userdata) {
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
+                            void *userdata) {
         spend_reset(userdata);
         return 0;
 }
 
-static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t len,
-                         void *userdata) {
+static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data,
+                         size_t len, void *userdata) {
         HttpConn *c = userdata;
         Http2Stream *st = nghttp2_session_get_stream_user_data(session, id);
         HttpFields *f;
@@ -394,7 +401,8 @@ int h2_conn_start(HttpConn *c) {
         const HttpLimits *l = &c->server->limits;
         const nghttp2_settings_entry settings[] = {
                 { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t) l->max_h2_streams },
-                { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t) (l->max_header_bytes + l->max_target_bytes) },
+                { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
+                  (uint32_t) (l->max_header_bytes + l->max_target_bytes) },
         };
         uint64_t now = http_server_now(c->server);
         Http2 *h2;
@@ -409,8 +417,9 @@ int h2_conn_start(HttpConn *c) {
         c->h2 = h2;
         if (nghttp2_session_server_new2(&h2->session, c->server->h2_callbacks, c, c->server->h2_option) < 0)
                 return -ENOMEM;
-        return nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings, ELEMENTSOF(settings)) < 0 ? -ENOMEM
-                                                                                                          : 0;
+        return nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings, ELEMENTSOF(settings)) < 0
+                               ? -ENOMEM
+                               : 0;
 }
 
 void h2_conn_done(HttpConn *c) {
@@ -418,7 +427,7 @@ void h2_conn_done(HttpConn *c) {
 
         if (!h2)
                 return;
-        c->h2 = h2; /* stream_free() looks there */
+        c->h2 = h2;                        /* stream_free() looks there */
         while (!TAILQ_EMPTY(&h2->streams)) /* nghttp2_session_del() closes no stream */
                 stream_free(TAILQ_FIRST(&h2->streams));
         nghttp2_session_del(h2->session);
@@ -491,7 +500,8 @@ int h2_conn_process(HttpConn *c) {
                 h2->blocked_since = 0;
         else if (h2->blocked_since == 0)
                 h2->blocked_since = http_server_now(c->server);
-        if (h2->doomed || (nghttp2_session_want_read(h2->session) == 0 && nghttp2_session_want_write(h2->session) == 0))
+        if (h2->doomed ||
+            (nghttp2_session_want_read(h2->session) == 0 && nghttp2_session_want_write(h2->session) == 0))
                 c->close_after = true;
         if (c->over_limit && c->used && h2->n_streams == 0)
                 c->close_after = true; /* it has been told */
@@ -502,7 +512,8 @@ int h2_conn_drain(HttpConn *c) {
         int r;
 
         r = nghttp2_submit_goaway(c->h2->session, NGHTTP2_FLAG_NONE,
-                                  nghttp2_session_get_last_proc_stream_id(c->h2->session), NGHTTP2_NO_ERROR, NULL, 0);
+                                  nghttp2_session_get_last_proc_stream_id(c->h2->session), NGHTTP2_NO_ERROR,
+                                  NULL, 0);
         return r < 0 ? -ENOMEM : 0;
 }
 
@@ -510,8 +521,8 @@ bool h2_conn_streams_only(const HttpConn *c) {
         const Http2Stream *st;
 
         TAILQ_FOREACH(st, &c->h2->streams, entry)
-                if (!st->stream)
-                        return false;
+        if (!st->stream)
+                return false;
         return !c->h2->in_headers;
 }
 
@@ -534,6 +545,6 @@ uint64_t h2_conn_deadline(const HttpConn *c) {
         if (h2->n_streams == 0)
                 usec = MIN(usec, h2->idle_since + (c->used ? l->idle_usec : l->header_usec));
         TAILQ_FOREACH(st, &h2->streams, entry)
-                usec = MIN(usec, stream_deadline(st, l));
+        usec = MIN(usec, stream_deadline(st, l));
         return usec;
 }

@@ -12,11 +12,12 @@ struct Http2Stream {
         int32_t id;
         HttpRequest *request; /* until it is answered */
         HttpStream *stream;
-        Buffer body;          /* of the answer */
+        Buffer body; /* of the answer */
         size_t sent;
-        uint64_t since;       /* when the present wait began; of a stream: when its queue was last empty, 0: it is */
-        unsigned refuse;      /* with this status, once the headers are complete */
-        bool receiving;       /* the client has more to send */
+        uint64_t since;  /* when the present wait began; of a stream: when its queue was last empty, 0: it is
+                          */
+        unsigned refuse; /* with this status, once the headers are complete */
+        bool receiving;  /* the client has more to send */
         bool continued;
 };
 
@@ -35,5 +36,5 @@ struct Http2 {
         size_t header_bytes; /* raw, of the header block that is coming in */
         size_t body_bytes;   /* of all requests that are coming in */
         uint64_t header_since, idle_since, blocked_since;
-        bool doomed;         /* GOAWAY is on its way out, then the connection ends */
+        bool doomed; /* GOAWAY is on its way out, then the connection ends */
 };

@@ -45,13 +45,14 @@ static int append_member(Buffer *b, const char *name, const char *value) {
         return r < 0 ? r : append_string(b, value);
 }
 
-int http_request_problem(HttpRequest *r, unsigned status, const char *code, const char *field, const char *detail) {
+int http_request_problem(HttpRequest *r, unsigned status, const char *code, const char *field,
+                         const char *detail) {
         static const HttpHeader headers[] = { { "content-type", "application/problem+json" } };
         _cleanup_buffer_ Buffer body = { 0 };
         int k;
 
-        k = buffer_appendf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u", http_status_title(status),
-                           status);
+        k = buffer_appendf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u",
+                           http_status_title(status), status);
         if (k >= 0)
                 k = append_member(&body, "detail", detail);
         if (k >= 0)

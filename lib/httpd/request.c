@@ -6,9 +6,10 @@
 #include "httpd/conn.h"
 #include "httpd/target.h"
 
-#define CSP                                                                                                   \
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " \
-        "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "                      \
+#define CSP \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src " \
+        "'self'; " \
+        "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; " \
         "require-trusted-types-for 'script'"
 
 /* SECURITY.md section 3. The first makes sense over TLS only. */
@@ -22,7 +23,8 @@ static const HttpHeader default_headers[] = {
         { "cache-control", "no-store" },
 };
 
-const HttpHeader *http_default_header(const HttpServer *s, const HttpHeader *headers, size_t n_headers, size_t *i) {
+const HttpHeader *http_default_header(const HttpServer *s, const HttpHeader *headers, size_t n_headers,
+                                      size_t *i) {
         while (*i < ELEMENTSOF(default_headers)) {
                 const HttpHeader *h = default_headers + (*i)++;
                 bool replaced = h == default_headers && !s->tls;
@@ -101,7 +103,8 @@ void http_request_dispatch(HttpRequest *r) {
         }
         host = http_request_header(r, "host");
         if (s->allowed_hosts && (!host || !http_host_is_allowed(host, s->allowed_hosts))) {
-                (void) http_request_problem(r, 421, NULL, NULL, "This server does not answer for that host.");
+                (void) http_request_problem(r, 421, NULL, NULL,
+                                            "This server does not answer for that host.");
                 return;
         }
         if (!method_is_known(http_request_method(r))) {

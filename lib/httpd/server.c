@@ -12,7 +12,8 @@
 #define EVENTS_AT_ONCE 64
 #define READY_AT_ONCE 64U
 #define SMALL_REQUEST_BYTES 4096U
-/* After so many connections have ended, free memory between them goes back to the system, soon after the last. */
+/* After so many connections have ended, free memory between them goes back to the system, soon after the
+ * last. */
 #define TRIM_AFTER 256U
 #define TRIM_DELAY_USEC USEC_PER_SEC
 
@@ -40,7 +41,8 @@ uint64_t http_server_now(HttpServer *s) {
 }
 
 const char *http_server_date(HttpServer *s) {
-        static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        static const char days[] = "SunMonTueWedThuFriSat",
+                          months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
         struct timespec now;
         struct tm tm;
 
@@ -50,9 +52,10 @@ const char *http_server_date(HttpServer *s) {
         if (!gmtime_r(&now.tv_sec, &tm))
                 return s->date;
         /* strftime() would follow the locale. */
-        (void) snprintf(s->date, sizeof(s->date), "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", days + 3 * tm.tm_wday,
-                        (unsigned) tm.tm_mday % 100, months + 3 * tm.tm_mon, (unsigned) (tm.tm_year + 1900) % 10000,
-                        (unsigned) tm.tm_hour % 100, (unsigned) tm.tm_min % 100, (unsigned) tm.tm_sec % 100);
+        (void) snprintf(s->date, sizeof(s->date), "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
+                        days + 3 * tm.tm_wday, (unsigned) tm.tm_mday % 100, months + 3 * tm.tm_mon,
+                        (unsigned) (tm.tm_year + 1900) % 10000, (unsigned) tm.tm_hour % 100,
+                        (unsigned) tm.tm_min % 100, (unsigned) tm.tm_sec % 100);
         s->date_sec = (uint64_t) now.tv_sec;
         return s->date;
 }
@@ -205,7 +208,8 @@ static int server_add_sources(HttpServer *s) {
         r = sd_event_add_io(s->event, &s->io, s->epoll_fd, EPOLLIN, on_io, s);
         if (r < 0)
                 return r;
-        r = sd_event_add_time(s->event, &s->timer, CLOCK_MONOTONIC, USEC_INFINITY, 10 * USEC_PER_MSEC, on_timer, s);
+        r = sd_event_add_time(s->event, &s->timer, CLOCK_MONOTONIC, USEC_INFINITY, 10 * USEC_PER_MSEC,
+                              on_timer, s);
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);

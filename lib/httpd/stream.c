@@ -24,7 +24,8 @@ HttpBlob *http_blob_unref(HttpBlob *b) {
         return NULL;
 }
 
-int http_stream_new(HttpConn *c, Http2Stream *h2, void (*on_close)(void *), void *userdata, HttpStream **ret) {
+int http_stream_new(HttpConn *c, Http2Stream *h2, void (*on_close)(void *), void *userdata,
+                    HttpStream **ret) {
         HttpStream *st;
 
         st = new(HttpStream);
@@ -51,7 +52,8 @@ HttpStream *http_stream_free(HttpStream *st) {
         return mfree(st);
 }
 
-/* The queue is an array with a gap at its front, which is given back when it is empty: most streams are, mostly. */
+/* The queue is an array with a gap at its front, which is given back when it is empty: most streams are,
+ * mostly. */
 static int queue_add(HttpStream *st, HttpBlob *b) {
         if (st->queue_first + st->n_queue == st->queue_allocated) {
                 if (st->queue_first > st->n_queue) {

@@ -64,8 +64,8 @@ static bool target_char_is_valid(char c) {
         return is_alnum(c) || (c != 0 && strchr("-._~!$&'()*+,;=:@/?%", c) != NULL);
 }
 
-/* One decoded byte of a path: no control byte, no second way to write a separator, no parameters (";"), which
- * proxies and servers cut off differently. */
+/* One decoded byte of a path: no control byte, no second way to write a separator, no parameters (";"),
+ * which proxies and servers cut off differently. */
 static bool path_byte_is_valid(int c, bool encoded) {
         return c >= 0x20 && c != 0x7f && c != ';' && !(encoded && (c == '/' || c == '\\'));
 }
@@ -158,7 +158,7 @@ bool http_host_is_allowed(const char *host, char *const *allowed) {
                 host++;
                 len -= 2;
         }
-        STRV_FOREACH(a, allowed)
+        STRV_FOREACH (a, allowed)
                 if (strlen(*a) == len && strncasecmp(*a, host, len) == 0)
                         return true;
         return false;

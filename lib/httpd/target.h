@@ -4,7 +4,8 @@
 
 #include "base/macro.h"
 
-/* Small checks of pieces of a request that HTTP/1.1 and HTTP/2 share; pure. http_target_check() stands in h1.h. */
+/* Small checks of pieces of a request that HTTP/1.1 and HTTP/2 share; pure. http_target_check() stands in
+ * h1.h. */
 
 /* RFC 9110 token, at least one character. */
 bool http_token_is_valid(const char *s, size_t len);
@@ -18,6 +19,6 @@ bool http_host_is_allowed(const char *host, char *const *allowed);
 /* A comma-separated list has that member, without case. */
 bool http_list_contains(const char *list, const char *member);
 
-/* One name of "a=1&b=2", percent-decoded ('+' is a space), in new memory. -ENOENT; -EINVAL: bad encoding, NUL, or the
- * name stands twice. */
+/* One name of "a=1&b=2", percent-decoded ('+' is a space), in new memory. -ENOENT; -EINVAL: bad encoding,
+ * NUL, or the name stands twice. */
 int http_query_value(const char *query, const char *name, char **ret) _nodiscard_;

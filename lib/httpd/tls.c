@@ -27,7 +27,8 @@ int http_credentials_new(const char *cert_pem, const char *key_pem, HttpCredenti
                 free(cr);
                 return -ENOMEM;
         }
-        if (gnutls_certificate_set_x509_key_mem2(cr->certificate, &cert, &key, GNUTLS_X509_FMT_PEM, NULL, 0) < 0) {
+        if (gnutls_certificate_set_x509_key_mem2(cr->certificate, &cert, &key, GNUTLS_X509_FMT_PEM, NULL,
+                                                 0) < 0) {
                 http_credentials_unref(cr);
                 return -EBADMSG;
         }
@@ -46,8 +47,8 @@ int http_tls_init(HttpServer *s) {
         return gnutls_priority_init(&s->priority, PRIORITY, NULL) < 0 ? -EIO : 0;
 }
 
-/* Reads much from the socket at once into a buffer that all connections share; what GnuTLS has not asked for when
- * this connection's turn ends goes into its stash. */
+/* Reads much from the socket at once into a buffer that all connections share; what GnuTLS has not asked for
+ * when this connection's turn ends goes into its stash. */
 static ssize_t pull(gnutls_transport_ptr_t ptr, void *data, size_t len) {
         HttpConn *c = ptr;
         HttpServer *s = c->server;
@@ -187,7 +188,8 @@ ssize_t http_conn_read(HttpConn *c, void *data, size_t len) {
         return n;
 }
 
-/* Once GnuTLS has said EAGAIN it holds the whole record, and wants to be called without data until that is out. */
+/* Once GnuTLS has said EAGAIN it holds the whole record, and wants to be called without data until that is
+ * out. */
 static ssize_t tls_write(HttpConn *c, const void *data, size_t len) {
         ssize_t n;
 

@@ -8,7 +8,7 @@
 
 static int parse_error(JsonError *ret_error, int error, size_t offset, const char *reason) {
         if (ret_error)
-                *ret_error = (JsonError){ .offset = offset, .reason = reason };
+                *ret_error = (JsonError) { .offset = offset, .reason = reason };
         return error;
 }
 

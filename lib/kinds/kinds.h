@@ -4,15 +4,15 @@
 
 #include "schema/schema.h"
 
-/* The kinds, one file each (DESIGN.md 4.1). Their structs stand here because compilers of topics and the enrolment
- * read fields directly; their tables and rules stand in the files of their names. */
+/* The kinds, one file each (DESIGN.md 4.1). Their structs stand here because compilers of topics and the
+ * enrolment read fields directly; their tables and rules stand in the files of their names. */
 
 typedef enum Topology { TOPOLOGY_HUB_SPOKE } Topology;
 typedef enum Role { ROLE_SPOKE, ROLE_HUB } Role;
 typedef enum NodeState { NODE_ACTIVE, NODE_PENDING, NODE_REVOKED } NodeState;
 typedef enum Approval { APPROVAL_AUTO, APPROVAL_MANUAL } Approval;
 
-#define HUB_SLOT_MAX 64       /* hubs of one network */
+#define HUB_SLOT_MAX 64        /* hubs of one network */
 #define NODE_INDEX_MAX 0xFFFFF /* nodes of one network */
 #define LANE_MAX 16
 
@@ -30,11 +30,12 @@ typedef struct Network {
 typedef struct Node {
         Object object;
         char *name;
-        char *network;  /* id */
+        char *network; /* id */
         int role;
         int state;
         uint64_t index;    /* place in the network's address ranges, 1…NODE_INDEX_MAX; read-only */
-        uint64_t hub_slot; /* hubs: 1…HUB_SLOT_MAX, names the tunnel interface sdw<slot> on the others; else 0 */
+        uint64_t hub_slot; /* hubs: 1…HUB_SLOT_MAX, names the tunnel interface sdw<slot> on the others; else
+                              0 */
         Address address4, address6;
         PublicKey identity; /* Ed25519 */
         PublicKey wg_key;   /* X25519 of lane 0 */
@@ -80,14 +81,15 @@ typedef struct Token {
 typedef struct User {
         Object object;
         char *name;
-        char *token_id;     /* public part of the API token */
-        Digest token_hash;  /* hidden */
+        char *token_id;    /* public part of the API token */
+        Digest token_hash; /* hidden */
         uint64_t created;
 } User;
 
 extern const Kind kind_network, kind_node, kind_uplink, kind_prefix, kind_token, kind_user;
 
-/* All kinds in the order in which their references can be resolved: a kind comes after those that it refers to. */
+/* All kinds in the order in which their references can be resolved: a kind comes after those that it refers
+ * to. */
 extern const Kind *const kinds[];
 extern const size_t n_kinds;
 const Kind *kind_find(const char *name); /* by name or plural; NULL */

@@ -159,7 +159,7 @@ int desired_new(const char *node_id, const char *network, const PublicKey *own_k
 
         if (strlen(node_id) >= OBJECT_ID_MAX || strlen(network) >= OBJECT_ID_MAX)
                 return -EINVAL;
-        d = new (Desired);
+        d = new(Desired);
         if (!d)
                 return -ENOMEM;
         d->plan = p;
@@ -336,7 +336,7 @@ static int decode_item(Desired *d, TopicClass class, const BatchItem *item, Deco
         bool first;
         int r;
 
-        *ret = (Decoded){ .class = class, .tombstone = !item->data };
+        *ret = (Decoded) { .class = class, .tombstone = !item->data };
         *reason = "unknown item";
         switch (class) {
         case TOPIC_NODE:
@@ -378,7 +378,7 @@ static void drop_network(Desired *d) {
                         prefix_drop(d, u->prefixes);
                 unit_drop_hub(u);
                 unit_drop_peer(u);
-                u->aggregate = (Prefix){ 0 };
+                u->aggregate = (Prefix) { 0 };
         }
         if (d->network)
                 item_network_done(d->network);
@@ -389,7 +389,7 @@ static int take_self(Desired *d, Decoded *i) {
         ItemSelf *self = NULL;
 
         if (!i->tombstone) {
-                self = new (ItemSelf);
+                self = new(ItemSelf);
                 if (!self)
                         return -ENOMEM;
                 *self = i->self;
@@ -411,7 +411,7 @@ static int take_network(Desired *d, Decoded *i) {
         ItemNetwork *network = NULL;
 
         if (!i->tombstone) {
-                network = new (ItemNetwork);
+                network = new(ItemNetwork);
                 if (!network)
                         return -ENOMEM;
                 *network = i->network;
@@ -435,7 +435,7 @@ static int take_hub(Desired *d, const char *id, Decoded *i) {
         if (r < 0)
                 return r;
         if (!i->tombstone) {
-                hub = new (ItemHub);
+                hub = new(ItemHub);
                 if (!hub)
                         return -ENOMEM;
                 *hub = i->hub;
@@ -465,7 +465,7 @@ static int take_peer(Desired *d, const char *id, Decoded *i) {
         if (r < 0)
                 return r;
         if (!i->tombstone) {
-                peer = new (ItemPeer);
+                peer = new(ItemPeer);
                 if (!peer)
                         return -ENOMEM;
                 *peer = i->peer;
@@ -517,7 +517,7 @@ static int take_aggregate(Desired *d, const char *item, Decoded *i) {
         r = unit_get(d, id, &u);
         if (r < 0)
                 return r;
-        u->aggregate = i->tombstone ? (Prefix){ 0 } : i->prefix.prefix;
+        u->aggregate = i->tombstone ? (Prefix) { 0 } : i->prefix.prefix;
         u->own = !i->tombstone && i->prefix.node && streq(i->prefix.node, d->node_id);
         u->aggregate_generation = d->generation;
         desired_mark(d, u);
@@ -562,7 +562,7 @@ static void snapshot_sweep(Desired *d, TopicClass class) {
                         desired_mark(d, u);
                 } else if (class == TOPIC_AGGREGATES && u->aggregate.address.family != 0 &&
                            u->aggregate_generation != d->generation) {
-                        u->aggregate = (Prefix){ 0 };
+                        u->aggregate = (Prefix) { 0 };
                         desired_mark(d, u);
                 }
         }
@@ -681,10 +681,10 @@ void desired_foreach_tunnel(Desired *d,
                 if (streq(u->id, d->node_id) || !desired_hub_usable(d, u))
                         continue;
                 (void) snprintf(device, sizeof(device), DEVICE_HUB_PREFIX "%u", u->hub->hub_slot);
-                visit(device, &u->hub->wg_key, &(DesiredPeer){ u->id, u->hub->name }, userdata);
+                visit(device, &u->hub->wg_key, &(DesiredPeer) { u->id, u->hub->name }, userdata);
         }
         for (Unit *u = d->units; u && hub; u = u->hh.next)
                 if (u->peer && !u->hub && !streq(u->id, d->node_id))
                         visit(DEVICE_LANE_PREFIX "0", &u->peer->wg_key,
-                              &(DesiredPeer){ u->id, u->peer->name }, userdata);
+                              &(DesiredPeer) { u->id, u->peer->name }, userdata);
 }

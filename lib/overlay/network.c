@@ -321,8 +321,8 @@ static int compile_hub(Desired *d, Unit *u) {
         if (!v)
                 return -ENOMEM;
         peer = peer_value(v, device, &hub->wg_key, d->network->keepalive);
-        peer->allowed[0] = (Prefix){ .address.family = AF_INET };
-        peer->allowed[1] = (Prefix){ .address.family = AF_INET6 };
+        peer->allowed[0] = (Prefix) { .address.family = AF_INET };
+        peer->allowed[1] = (Prefix) { .address.family = AF_INET6 };
         if (desired_hub_endpoint(d, hub, &a)) {
                 peer->endpoint = a;
                 peer->endpoint_port = far_port;

@@ -12,7 +12,7 @@ void plan_steps_done(PlanSteps *s) {
         for (size_t i = 0; i < s->n; i++)
                 free(s->steps[i].peers);
         free(s->steps);
-        *s = (PlanSteps){ 0 };
+        *s = (PlanSteps) { 0 };
 }
 
 static int step_add(StepList *l, PlanStepType type, PlanObject *o, const PlanValue *v, PlanStep **ret) {
@@ -21,7 +21,7 @@ static int step_add(StepList *l, PlanStepType type, PlanObject *o, const PlanVal
         r = array_reserve(&l->items, &l->allocated, l->n + 1, sizeof(PlanStep), 16);
         if (r < 0)
                 return r;
-        l->items[l->n] = (PlanStep){ .type = type, .object = o, .value = v ? v->data : NULL };
+        l->items[l->n] = (PlanStep) { .type = type, .object = o, .value = v ? v->data : NULL };
         *ret = &l->items[l->n++];
         return 0;
 }
@@ -128,7 +128,7 @@ static void peer_change(PlanPeerChange *c, PlanObject *o) {
         const PlanPeer *w = wv ? (const PlanPeer *) wv->data : NULL;
         const PlanPeer *a = o->actual ? (const PlanPeer *) o->actual->data : NULL;
 
-        *c = (PlanPeerChange){ .object = o, .peer = w ?: a, .remove = !w };
+        *c = (PlanPeerChange) { .object = o, .peer = w ?: a, .remove = !w };
         if (!w)
                 return;
         c->set_endpoint = w->endpoint.family != 0 && (!a || !address_equal(&w->endpoint, &a->endpoint) ||
@@ -217,7 +217,7 @@ int plan_make(Plan *p, bool removals, PlanSteps *ret) {
 
         for (PlanObject *o = p->dirty; o && r >= 0; o = o->next)
                 r = plan_object(p, &l, o, removals);
-        result = (PlanSteps){ l.items, l.n };
+        result = (PlanSteps) { l.items, l.n };
         if (r < 0) {
                 plan_steps_done(&result);
                 return r;

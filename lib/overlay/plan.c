@@ -193,7 +193,7 @@ static void object_free(PlanObject *o) {
 }
 
 int plan_new(Plan **ret) {
-        Plan *p = new (Plan);
+        Plan *p = new(Plan);
 
         if (!p)
                 return -ENOMEM;
@@ -256,7 +256,7 @@ int plan_want(Plan *p, PlanOwner *owner, PlanType type, PlanValue *value) {
                 if (c->owner == owner)
                         break;
         if (!c) {
-                c = new (PlanClaim);
+                c = new(PlanClaim);
                 if (!c) {
                         plan_object_update(p, o);
                         return -ENOMEM;

@@ -223,7 +223,7 @@ int rtnl_open(Rtnl **ret) {
 
         assert(ret);
 
-        r = new (Rtnl);
+        r = new(Rtnl);
         if (!r)
                 return -ENOMEM;
         k = socket_open(&r->socket);

@@ -42,7 +42,8 @@ static int route_parse(const RequestDump *d, struct nlmsghdr *h, void *item) {
             header->rtm_family != d->argument || !type_from_kernel(header->rtm_type, &route->type))
                 return 0;
         route->protocol = header->rtm_protocol;
-        route->destination = (Prefix) { .address.family = header->rtm_family, .length = header->rtm_dst_len };
+        route->destination =
+                        (Prefix) { .address.family = header->rtm_family, .length = header->rtm_dst_len };
         if (route->destination.length > address_bits(&route->destination.address))
                 return -EBADMSG;
         if (tb[RTA_DST] &&
@@ -108,8 +109,8 @@ int rtnl_dump_routes(Rtnl *r, Route **ret, size_t *ret_n) {
 
 static RouteKey route_key(const Route *route) {
         return (RouteKey) { .destination = route->destination,
-                           .table = route->table,
-                           .metric = route->metric };
+                            .table = route->table,
+                            .metric = route->metric };
 }
 
 static int route_key_compare(const void *a, const void *b) {

@@ -95,24 +95,24 @@ void field_clear(const Field *f, Object *o) {
                 *(int *) p = 0;
                 break;
         case FIELD_ADDRESS:
-                *(Address *) p = (Address){ 0 };
+                *(Address *) p = (Address) { 0 };
                 break;
         case FIELD_PREFIX:
-                *(Prefix *) p = (Prefix){ 0 };
+                *(Prefix *) p = (Prefix) { 0 };
                 break;
         case FIELD_PREFIX_LIST:
                 free(((PrefixList *) p)->items);
-                *(PrefixList *) p = (PrefixList){ 0 };
+                *(PrefixList *) p = (PrefixList) { 0 };
                 break;
         case FIELD_STRV:
                 strv_free(*(char ***) p);
                 *(char ***) p = NULL;
                 break;
         case FIELD_KEY:
-                *(PublicKey *) p = (PublicKey){ 0 };
+                *(PublicKey *) p = (PublicKey) { 0 };
                 break;
         case FIELD_DIGEST:
-                *(Digest *) p = (Digest){ 0 };
+                *(Digest *) p = (Digest) { 0 };
                 break;
         }
 }
@@ -123,7 +123,7 @@ static int copy_string(char *const *from, char **to) {
 }
 
 static int copy_prefix_list(const PrefixList *from, PrefixList *to) {
-        *to = (PrefixList){ 0 };
+        *to = (PrefixList) { 0 };
         if (from->n == 0)
                 return 0;
         to->items = new0(Prefix, from->n);

@@ -447,8 +447,8 @@ static void change_operation(Doc *d, json_object *path, const Kind *kind, const 
                 response_ref(d, responses, "200", "With dry_run: what would be", key, NULL, false);
                 response_ref(d, responses, "204", "Deleted", NULL, NULL, false);
         } else
-                response_ref(d, responses, "200", "The object as it is now; with dry_run what it would be", name,
-                             key, true);
+                response_ref(d, responses, "200", "The object as it is now; with dry_run what it would be",
+                             name, key, true);
         problem_responses(d, responses, problems);
 }
 

@@ -6,19 +6,19 @@
 #include "crypto/crypto.h"
 #include "json/json.h"
 
-/* A resource kind is a struct and a table of its fields (DESIGN.md 4.1). Everything else - SQL, JSON, OpenAPI, the
- * verbs and columns of sdwanctl, the difference in the audit log - is derived from the table by the functions here.
- * Pure: no descriptor, clock or environment. */
+/* A resource kind is a struct and a table of its fields (DESIGN.md 4.1). Everything else - SQL, JSON,
+ * OpenAPI, the verbs and columns of sdwanctl, the difference in the audit log - is derived from the table by
+ * the functions here. Pure: no descriptor, clock or environment. */
 
 typedef enum FieldType {
-        FIELD_STRING,      /* char *; NULL is "absent" */
-        FIELD_REF,         /* char *: id of an object of Field.ref */
-        FIELD_U64,         /* uint64_t */
-        FIELD_BOOL,        /* bool */
-        FIELD_ENUM,        /* int: index into Field.values */
-        FIELD_TIME,        /* uint64_t, microseconds since the epoch, 0 absent; JSON: RFC 3339, whole seconds */
-        FIELD_ADDRESS,     /* Address */
-        FIELD_PREFIX,      /* Prefix; address.family 0 is absent */
+        FIELD_STRING,  /* char *; NULL is "absent" */
+        FIELD_REF,     /* char *: id of an object of Field.ref */
+        FIELD_U64,     /* uint64_t */
+        FIELD_BOOL,    /* bool */
+        FIELD_ENUM,    /* int: index into Field.values */
+        FIELD_TIME,    /* uint64_t, microseconds since the epoch, 0 absent; JSON: RFC 3339, whole seconds */
+        FIELD_ADDRESS, /* Address */
+        FIELD_PREFIX,  /* Prefix; address.family 0 is absent */
         FIELD_PREFIX_LIST, /* PrefixList */
         FIELD_STRV,        /* char ** */
         FIELD_KEY,         /* PublicKey; all zero is absent; JSON: base64 as wg(8) shows it */
@@ -44,12 +44,12 @@ typedef struct Field {
         FieldType type;
         size_t offset;
         FieldFlags flags;
-        uint64_t min, max;          /* U64: value; STRING, STRV: bytes of a string; lists: see max_items */
-        size_t max_items;           /* lists; 0: FIELD_ITEMS_MAX */
-        const char *const *values;  /* ENUM, NULL-terminated */
-        const char *ref;            /* REF: name of the kind */
-        const char *default_text;   /* as on the command line; NULL: absent or 0 */
-        const char *title;          /* column header, English, upper case */
+        uint64_t min, max;         /* U64: value; STRING, STRV: bytes of a string; lists: see max_items */
+        size_t max_items;          /* lists; 0: FIELD_ITEMS_MAX */
+        const char *const *values; /* ENUM, NULL-terminated */
+        const char *ref;           /* REF: name of the kind */
+        const char *default_text;  /* as on the command line; NULL: absent or 0 */
+        const char *title;         /* column header, English, upper case */
         const char *help_en, *help_zh;
 } Field;
 
@@ -58,15 +58,16 @@ typedef struct Field {
 
 typedef struct Kind Kind;
 
-/* The beginning of every kind's struct. Objects are immutable once they are in the model: a change is a new one. */
+/* The beginning of every kind's struct. Objects are immutable once they are in the model: a change is a new
+ * one. */
 typedef struct Object {
         const Kind *kind;
         char id[OBJECT_ID_MAX];
         uint64_t revision; /* of the change that made it what it is */
 } Object;
 
-/* What was wrong with an input. field is a table's name or static; detail is for people, English, may name the
- * allowed values, never echoes a secret. */
+/* What was wrong with an input. field is a table's name or static; detail is for people, English, may name
+ * the allowed values, never echoes a secret. */
 typedef struct FieldError {
         char field[64];
         char detail[256];
@@ -111,20 +112,21 @@ typedef enum ObjectMode {
         OBJECT_TRUSTED, /* our own output: read-only and hidden fields too */
 } ObjectMode;
 
-/* Reads JSON into o and runs kind->validate. -EINVAL with *ret_error: unknown, read-only, mistyped, out of range,
- * missing. "id" and "revision" are accepted where they equal the object's, refused otherwise. References are checked
- * for their form only: the model knows what exists. */
-int object_from_json(Object *o, const Object *old, json_object *json, ObjectMode mode, FieldError *ret_error)
-                _nodiscard_;
+/* Reads JSON into o and runs kind->validate. -EINVAL with *ret_error: unknown, read-only, mistyped, out of
+ * range, missing. "id" and "revision" are accepted where they equal the object's, refused otherwise.
+ * References are checked for their form only: the model knows what exists. */
+int object_from_json(Object *o, const Object *old, json_object *json, ObjectMode mode,
+                     FieldError *ret_error) _nodiscard_;
 /* id, revision and the fields in the table's order; hidden ones only when asked. */
 int object_to_json(const Object *o, bool with_hidden, json_object **ret) _nodiscard_;
 
-/* One field as text (lists: comma-separated), as columns, CSV and the command line write it; "" when absent. The
- * caller frees. */
+/* One field as text (lists: comma-separated), as columns, CSV and the command line write it; "" when absent.
+ * The caller frees. */
 int field_to_text(const Field *f, const Object *o, char **ret) _nodiscard_;
-/* The command line's text as the JSON value of that field, so that the controller does the checking; "" is null.
- * Lists are comma-separated. */
-int field_text_to_json(const Field *f, const char *text, json_object **ret, FieldError *ret_error) _nodiscard_;
+/* The command line's text as the JSON value of that field, so that the controller does the checking; "" is
+ * null. Lists are comma-separated. */
+int field_text_to_json(const Field *f, const char *text, json_object **ret,
+                       FieldError *ret_error) _nodiscard_;
 
 /* Whether a field is the same in both; and the difference as {"field":{"from":…,"to":…},…}, hidden ones as
  * "(hidden)". before or after may be NULL. */
@@ -144,14 +146,15 @@ static inline void sql_value_done(SqlValue *v) {
 int field_get_sql(const Field *f, const Object *o, SqlValue *ret) _nodiscard_;
 /* -EBADMSG: not what field_get_sql() would have written. */
 int field_set_sql(const Field *f, Object *o, const SqlValue *v) _nodiscard_;
-/* Statements for SQLite; new memory, NULL: out of memory. The table is named as the plural; columns "id TEXT PRIMARY
- * KEY, revision INTEGER NOT NULL" and one per field; UNIQUE columns get an index. */
+/* Statements for SQLite; new memory, NULL: out of memory. The table is named as the plural; columns "id TEXT
+ * PRIMARY KEY, revision INTEGER NOT NULL" and one per field; UNIQUE columns get an index. */
 char *kind_sql_create(const Kind *kind);
 char *kind_sql_upsert(const Kind *kind); /* parameters: id, revision, fields in the table's order */
 char *kind_sql_delete(const Kind *kind); /* parameter: id */
 char *kind_sql_select(const Kind *kind); /* id, revision, fields in the table's order */
 
 /* The OpenAPI 3.1 document of these kinds' resources; the caller adds what is not a kind. */
-int schema_openapi(const Kind *const *kinds, size_t n_kinds, const char *version, json_object **ret) _nodiscard_;
+int schema_openapi(const Kind *const *kinds, size_t n_kinds, const char *version,
+                   json_object **ret) _nodiscard_;
 /* Checks an answer against the kind: every member known, of its type. For tests. -EBADMSG. */
 int schema_check_response(const Kind *kind, json_object *object, FieldError *ret_error) _nodiscard_;

@@ -16,20 +16,20 @@ int field_get_sql(const Field *f, const Object *o, SqlValue *ret) {
         int r;
 
         if (field_is_absent(f, o)) {
-                *ret = (SqlValue){ .type = SQL_NULL };
+                *ret = (SqlValue) { .type = SQL_NULL };
                 return 0;
         }
         if (is_integer(f)) {
                 v = f->type == FIELD_BOOL ? *(const bool *) p : *(const uint64_t *) p;
                 if (v > INT64_MAX)
                         return -ERANGE;
-                *ret = (SqlValue){ .type = SQL_INTEGER, .integer = (int64_t) v };
+                *ret = (SqlValue) { .type = SQL_INTEGER, .integer = (int64_t) v };
                 return 0;
         }
         r = field_to_text(f, o, &text);
         if (r < 0)
                 return r;
-        *ret = (SqlValue){ .type = SQL_TEXT, .text = text };
+        *ret = (SqlValue) { .type = SQL_TEXT, .text = text };
         return 0;
 }
 
@@ -92,7 +92,7 @@ static char *statement_finish(Buffer *b, int r) {
                 s = (char *) b->data;
         else
                 buffer_done(b);
-        *b = (Buffer){ 0 };
+        *b = (Buffer) { 0 };
         return s;
 }
 

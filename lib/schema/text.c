@@ -83,7 +83,7 @@ int field_to_text(const Field *f, const Object *o, char **ret) {
         if (r < 0)
                 return r;
         *ret = (char *) b.data;
-        b = (Buffer){ 0 };
+        b = (Buffer) { 0 };
         return 0;
 }
 

@@ -132,7 +132,7 @@ static int registry_ask(PolkitRegistry *p, sd_bus_message *call, const char *act
         _cleanup_(query_freep) Query *q = NULL;
         int r;
 
-        q = new (Query);
+        q = new(Query);
         if (!q)
                 return -ENOMEM;
         q->call = sd_bus_message_ref(call);
@@ -181,7 +181,7 @@ int bus_verify_polkit_async(sd_bus_message *call, const char *action, PolkitRegi
                 return 1;
         }
         if (!*registry) {
-                *registry = new (PolkitRegistry);
+                *registry = new(PolkitRegistry);
                 if (!*registry)
                         return -ENOMEM;
         }

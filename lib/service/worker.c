@@ -123,7 +123,7 @@ static int on_finished(sd_event_source *source, int fd, uint32_t revents, void *
 
         worker_lock(w);
         finished = w->finished;
-        w->finished = (Queue){ 0 };
+        w->finished = (Queue) { 0 };
         worker_unlock(w);
 
         for (;;) {
@@ -166,7 +166,7 @@ int worker_new(sd_event *event, const char *name, size_t max_jobs, Worker **ret)
 
         assert(event && name && max_jobs > 0 && ret);
 
-        w = new (Worker);
+        w = new(Worker);
         if (!w)
                 return -ENOMEM;
         w->event_fd = -EBADF;
@@ -214,7 +214,7 @@ Worker *worker_abandon(Worker *w) {
         worker_lock(w);
         waiting = w->waiting;
         finished = w->finished;
-        w->waiting = w->finished = (Queue){ 0 };
+        w->waiting = w->finished = (Queue) { 0 };
         closep(&w->event_fd);
         w->stop = w->abandoned = true;
         (void) pthread_cond_signal(&w->wake);
@@ -231,7 +231,7 @@ int worker_submit(Worker *w, const WorkerJob *job) {
 
         if (w->pending >= w->max_jobs)
                 return -EBUSY;
-        item = new (Item);
+        item = new(Item);
         if (!item)
                 return -ENOMEM;
         item->job = *job;

@@ -63,7 +63,7 @@ int store_transaction_new(Store *s, uint64_t expected_revision, uint64_t at_usec
         t = new(StoreTransaction);
         if (!t)
                 return -ENOMEM;
-        *t = (StoreTransaction){
+        *t = (StoreTransaction) {
                 .store = s,
                 .expected_revision = expected_revision,
                 .at_usec = at_usec,
@@ -98,7 +98,8 @@ static int add_operation(StoreTransaction *t, OperationType type, size_t n_value
         values = new0(SqlValue, n_values);
         if (!values)
                 return -ENOMEM;
-        t->operations[t->n_operations] = (Operation){ .type = type, .values = values, .n_values = n_values };
+        t->operations[t->n_operations] =
+                        (Operation) { .type = type, .values = values, .n_values = n_values };
         *ret = &t->operations[t->n_operations++];
         return 0;
 }
@@ -244,11 +245,11 @@ int store_transaction_object(StoreTransaction *t, const Object *before, const Ob
                 return r;
         /* revision, at and the hash are the worker's */
         r = add_statement(t, STATEMENT_CHANGE,
-                          (const char *const[]){ NULL, NULL, t->actor, any->kind->name, any->id,
-                                                 !before ? "create"
-                                                 : after ? "update"
-                                                         : "delete",
-                                                 from, to },
+                          (const char *const[]) { NULL, NULL, t->actor, any->kind->name, any->id,
+                                                  !before ? "create"
+                                                  : after ? "update"
+                                                          : "delete",
+                                                  from, to },
                           8, &op);
         if (r < 0)
                 return r;
@@ -556,10 +557,10 @@ static void batch_start(Store *s) {
         s->batch = TAKE(s->waiting);
         s->waiting_last = NULL;
         r = worker_submit(s->worker, &(WorkerJob) {
-                                             .run = batch_run,
-                                             .done = batch_done,
-                                             .drop = batch_drop,
-                                             .userdata = s,
+                                                     .run = batch_run,
+                                                     .done = batch_done,
+                                                     .drop = batch_drop,
+                                                     .userdata = s,
                                      });
         if (r < 0) {
                 finish_all(&s->batch, r);

@@ -127,7 +127,7 @@ int wg_open(WgBackendType type, Wg **ret) {
 
         assert(ret);
 
-        w = new (Wg);
+        w = new(Wg);
         if (!w)
                 return -ENOMEM;
         w->backend = WG_BACKEND_USERSPACE;

@@ -3,8 +3,8 @@
 
 /* The smallest program on lib/httpd, for tests/bench/http.py:
  *     http-server PORT CERTIFICATE KEY
- * GET / answers "ok", GET /stream never ends; SIGUSR1 pushes a line to all streams, SIGTERM drains. With "-" for
- * the certificate it speaks without TLS. */
+ * GET / answers "ok", GET /stream never ends; SIGUSR1 pushes a line to all streams, SIGTERM drains. With "-"
+ * for the certificate it speaks without TLS. */
 
 #include <arpa/inet.h>
 #include <signal.h>
@@ -48,7 +48,8 @@ static void begin_stream(Bench *b, HttpRequest *request) {
         Client *c;
 
         c = new(Client);
-        if (!c || http_request_stream_begin(request, "application/x-ndjson", on_stream_closed, c, &c->stream) < 0) {
+        if (!c || http_request_stream_begin(request, "application/x-ndjson", on_stream_closed, c,
+                                            &c->stream) < 0) {
                 free(c);
                 (void) http_request_problem(request, 503, NULL, NULL, NULL);
                 return;
@@ -116,8 +117,9 @@ static int listen_on(uint16_t port) {
 
 static int run(Bench *b, uint16_t port, const char *cert, const char *key) {
         HttpLimits limits = http_limits_default;
-        HttpServerConfig config = { .limits = &limits, .cert_pem = cert, .key_pem = key, .handler = on_request,
-                                    .userdata = b };
+        HttpServerConfig config = {
+                .limits = &limits, .cert_pem = cert, .key_pem = key, .handler = on_request, .userdata = b
+        };
         int fd, r;
 
         limits.max_connections_per_ip = 0; /* all clients of a benchmark come from one address */

@@ -3,7 +3,9 @@
 #include "httpd/h1.h"
 #include "httpd/target.h"
 
-static const H1Limits limits = { .max_target = 128, .max_header_bytes = 512, .max_headers = 8, .max_body = 256 };
+static const H1Limits limits = {
+        .max_target = 128, .max_header_bytes = 512, .max_headers = 8, .max_body = 256
+};
 
 typedef struct Outcome {
         unsigned status; /* 0: wants more */
@@ -63,7 +65,8 @@ static Outcome run(const uint8_t *data, size_t size, size_t step) {
 
 /* However the bytes are cut, the same must come out. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        Outcome whole = run(data, size, size > 0 ? size : 1), one = run(data, size, 1), some = run(data, size, 7);
+        Outcome whole = run(data, size, size > 0 ? size : 1), one = run(data, size, 1),
+                some = run(data, size, 7);
 
         if (whole.status != one.status || whole.requests != one.requests || whole.digest != one.digest ||
             whole.status != some.status || whole.requests != some.requests || whole.digest != some.digest)

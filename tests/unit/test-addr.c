@@ -42,7 +42,7 @@ static void test_address(void **state) {
                 assert_int_equal(address_parse(bad[i], &a), -EINVAL);
         a = address("2001:DB8:0:0::1");
         assert_string_equal(address_format(&a, buf), "2001:db8::1");
-        a = (Address){ 0 };
+        a = (Address) { 0 };
         assert_string_equal(address_format(&a, buf), "");
 
         Address low = address("10.0.0.1"), high = address("10.0.0.2"), six = address("::1");
@@ -87,10 +87,10 @@ static void test_prefix(void **state) {
         assert_int_equal(p.length, 32);
         p = prefix("fd00::1");
         assert_int_equal(p.length, 128);
-        p = (Prefix){ 0 };
+        p = (Prefix) { 0 };
         assert_string_equal(prefix_format(&p, buf), "");
 
-        p = (Prefix){ .address = address("255.255.255.255"), .length = 19 };
+        p = (Prefix) { .address = address("255.255.255.255"), .length = 19 };
         prefix_mask(&p);
         assert_string_equal(prefix_format(&p, buf), "255.255.224.0/19");
 }
@@ -211,7 +211,7 @@ static void test_endpoint(void **state) {
         struct sockaddr_storage sa = { .ss_family = AF_UNIX };
 
         assert_int_equal(endpoint_from_sockaddr((struct sockaddr *) &sa, sizeof(sa), &back), -EAFNOSUPPORT);
-        e = (Endpoint){ 0 };
+        e = (Endpoint) { 0 };
         assert_int_equal(endpoint_to_sockaddr(&e, &sa), 0);
         assert_string_equal(endpoint_format(&e, buf), "");
 }

@@ -73,7 +73,7 @@ static void append(Fixture *f, const char *line, size_t len) {
 }
 
 static int setup(void **state) {
-        Fixture *f = new (Fixture);
+        Fixture *f = new(Fixture);
 
         assert_non_null(f);
         log_set_max_level(LOG_EMERG);
@@ -253,7 +253,7 @@ static void test_undo(void **state) {
         snapshot = make_line(f, 0, 50, true, 1, &len);
         append(f, snapshot, len);
         assert_int_equal(state_undo(f->state), 0);
-        l = (Loaded){ 0 };
+        l = (Loaded) { 0 };
         assert_int_equal(state_load(f->state, visit, &l), 0);
         assert_int_equal(l.revision, 30);
         assert_int_equal(l.items, 3);
@@ -296,7 +296,7 @@ static char *make_large_line(Fixture *f, uint64_t to, size_t *ret_len) {
 
         for (int i = 0; i < LARGE_ITEMS; i++) {
                 (void) snprintf(ids[i], sizeof(ids[i]), "%d/0", i);
-                items[i] = (BatchItem){ .id = ids[i], .revision = to, .data = json_object_new_object() };
+                items[i] = (BatchItem) { .id = ids[i], .revision = to, .data = json_object_new_object() };
         }
         assert_int_equal(batch_to_json(&b, &payload, &len), 0);
         for (int i = 0; i < LARGE_ITEMS; i++)

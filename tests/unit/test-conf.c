@@ -39,7 +39,7 @@ static void settings_done(Settings *s) {
 }
 
 static int parse(const char *text, Settings *s, ConfError *e) {
-        *e = (ConfError){ 0 };
+        *e = (ConfError) { 0 };
         return conf_parse("/etc/x.conf", text, strlen(text), items, ELEMENTSOF(items), s, e);
 }
 

@@ -9,7 +9,9 @@
 #include "httpd/h1.h"
 #include "httpd/target.h"
 
-static const H1Limits limits = { .max_target = 256, .max_header_bytes = 2048, .max_headers = 8, .max_body = 1000 };
+static const H1Limits limits = {
+        .max_target = 256, .max_header_bytes = 2048, .max_headers = 8, .max_body = 1000
+};
 
 static H1State feed(H1Parser *p, const void *data, size_t len) {
         H1State state;
@@ -221,8 +223,9 @@ static void test_well_formed(void **state) {
 
 static void test_fields(void **state) {
         _cleanup_(h1_parser_freep) H1Parser *p = parser();
-        const char *request = "PUT /a/b?x=1&y HTTP/1.1\r\nHost: ex.org:443\r\nX-A:  one two \t\r\nx-a: three\r\n"
-                              "Connection: foo, Close\r\nContent-Length: 3\r\nExpect: 100-Continue\r\n\r\n";
+        const char *request =
+                        "PUT /a/b?x=1&y HTTP/1.1\r\nHost: ex.org:443\r\nX-A:  one two \t\r\nx-a: three\r\n"
+                        "Connection: foo, Close\r\nContent-Length: 3\r\nExpect: 100-Continue\r\n\r\n";
         const uint8_t *body;
         size_t len;
 
@@ -259,8 +262,9 @@ static void check_body(H1Parser *p, const char *expected) {
 
 /* Three requests in a row, cut in two at every byte: the same three come out. */
 static void test_split_everywhere(void **state) {
-        static const char all[] = P "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00b\r\n beautiful \r\n5\r\nworld\r\n0\r\n\r\n"
-                                  P "Content-Length: 4\r\n\r\nGET " G H "\r\n";
+        static const char all[] =
+                        P "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00b\r\n beautiful "
+                          "\r\n5\r\nworld\r\n0\r\n\r\n" P "Content-Length: 4\r\n\r\nGET " G H "\r\n";
         static const char *const bodies[] = { "hello beautiful world", "GET ", "" };
         size_t total = sizeof(all) - 1;
 
@@ -289,7 +293,8 @@ static void test_split_everywhere(void **state) {
 static void test_fed_while_complete(void **state) {
         _cleanup_(h1_parser_freep) H1Parser *p = parser();
 
-        assert_int_equal(feed(p, P "Content-Length: 1\r\n\r\nx" G, strlen(P "Content-Length: 1\r\n\r\nx" G)), H1_COMPLETE);
+        assert_int_equal(feed(p, P "Content-Length: 1\r\n\r\nx" G, strlen(P "Content-Length: 1\r\n\r\nx" G)),
+                         H1_COMPLETE);
         check_body(p, "x");
         assert_int_equal(feed(p, H "\r\n", strlen(H "\r\n")), H1_COMPLETE);
         check_body(p, "x");

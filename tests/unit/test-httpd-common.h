@@ -96,8 +96,8 @@ static void handler(HttpRequest *r, void *userdata) {
         } else if (streq(path, "/slow")) {
                 sd_event_source *source;
 
-                assert(sd_event_add_time_relative(f->event, &source, CLOCK_MONOTONIC, 300 * USEC_PER_MSEC, 1000, on_later,
-                                                  r) >= 0);
+                assert(sd_event_add_time_relative(f->event, &source, CLOCK_MONOTONIC, 300 * USEC_PER_MSEC,
+                                                  1000, on_later, r) >= 0);
         } else if (streq(path, "/big")) {
                 _cleanup_free_ char *big = calloc(1, BIG_BYTES);
 

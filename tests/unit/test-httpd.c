@@ -19,10 +19,15 @@ static void test_h1(void **state) {
                 assert_non_null(strstr((char *) b.data, "cache-control: no-store"));
                 assert_int_equal(tls, strstr((char *) b.data, "strict-transport-security") != NULL);
                 assert_null(strstr((char *) b.data, "server:"));
-                exchange(&c, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello", "\r\n\r\nhello");
-                exchange(&c, "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n"
-                             "0\r\n\r\n", "\r\n\r\nabcde");
-                exchange(&c, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n" GET("/echo"), "content-length: 2\r\n\r\nHTTP/1.1 200");
+                exchange(&c, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
+                         "\r\n\r\nhello");
+                exchange(&c,
+                         "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+                         "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n"
+                         "0\r\n\r\n",
+                         "\r\n\r\nabcde");
+                exchange(&c, "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n" GET("/echo"),
+                         "content-length: 2\r\n\r\nHTTP/1.1 200");
                 exchange(&c, GET("/slow") GET("/") GET("/problem"), "\"field\":\"na\\\"me\"}");
                 exchange(&c, GET("/problem"), "line\\u000a\xef\xbf\xbd\\\\ \xc3\xa4");
                 exchange(&c, GET("/split"), "HTTP/1.1 500 ");
@@ -42,7 +47,10 @@ static void test_expect_continue(void **state) {
 
         start(&f, true);
         assert_int_equal(client_open(&c, &f, NULL, NULL), 0);
-        exchange(&c, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", "HTTP/1.1 100 ");
+        exchange(&c,
+                 "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: "
+                 "100-continue\r\n\r\n",
+                 "HTTP/1.1 100 ");
         exchange(&c, "hi", "\r\n\r\nhi");
         client_close(&c);
         stop(&f);
@@ -52,7 +60,8 @@ static void test_malformed_closes(void **state) {
         static const char *const requests[] = {
                 "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
                 "GET / HTTP/1.1\nHost: localhost\n\n",
-                "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: "
+                "chunked\r\n\r\n0\r\n\r\n",
                 GET("/") "bad\r\n\r\n",
         };
         Fixture f = fixture();
@@ -102,11 +111,12 @@ static void test_deadlines(void **state) {
         uint64_t usec;
 
         f.limits.handshake_usec = f.limits.header_usec = f.limits.body_usec = f.limits.response_usec =
-                f.limits.idle_usec = 400 * USEC_PER_MSEC;
+                        f.limits.idle_usec = 400 * USEC_PER_MSEC;
         start(&f, true);
         check_deadline(&f, "GET / HTTP/1.1\r\nHost: localhost\r\n", "a: b\r\n");
         check_deadline(&f, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n", "x");
-        check_deadline(&f, "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n");
+        check_deadline(&f, "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+                       "1\r\nx\r\n");
         check_deadline(&f, GET("/"), "");
         c.fd = tcp(&f); /* no ClientHello, then half of one */
         usec = trickle(&c, "");
@@ -322,8 +332,10 @@ static void test_tls_versions(void **state) {
         assert_int_equal(client_open(&c, &f, "NORMAL:-VERS-ALL:+VERS-TLS1.3", NULL), 0);
         client_close(&c);
         for (unsigned i = 0; i < 2; i++) {
-                int r = client_open(&c, &f, i == 0 ? "NORMAL:-VERS-ALL:+VERS-TLS1.1:%VERIFY_ALLOW_BROKEN"
-                                                   : "NORMAL:-VERS-ALL:+VERS-TLS1.0:%VERIFY_ALLOW_BROKEN", NULL);
+                int r = client_open(&c, &f,
+                                    i == 0 ? "NORMAL:-VERS-ALL:+VERS-TLS1.1:%VERIFY_ALLOW_BROKEN"
+                                           : "NORMAL:-VERS-ALL:+VERS-TLS1.0:%VERIFY_ALLOW_BROKEN",
+                                    NULL);
 
                 assert_true(r < 0);
                 client_close(&c);
@@ -360,7 +372,9 @@ static void send_all(Client *c, Buffer *b) {
 }
 
 static void test_h2(void **state) {
-        static const char evil_block[] = "\x82\x87\x84\x41\x04" "evil", path_block[] = "\x82\x87\x04\x05/a//b\x41\x09localhost";
+        static const char evil_block[] = "\x82\x87\x84\x41\x04"
+                                         "evil",
+                          path_block[] = "\x82\x87\x04\x05/a//b\x41\x09localhost";
         _cleanup_buffer_ Buffer b = { 0 }, in = { 0 };
         Fixture f = fixture();
         Client c;
@@ -510,7 +524,8 @@ static int setup(void **state) {
         r = x509_make_ca("test", now_realtime_usec() / USEC_PER_SEC, &ca_cert, &ca_key);
         if (r < 0)
                 return r;
-        return x509_make_leaf(ca_cert, ca_key, hosts, now_realtime_usec() / USEC_PER_SEC, 86400, &cert, &key);
+        return x509_make_leaf(ca_cert, ca_key, hosts, now_realtime_usec() / USEC_PER_SEC, 86400, &cert,
+                              &key);
 }
 
 static int teardown(void **state) {

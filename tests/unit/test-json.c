@@ -173,7 +173,8 @@ static void test_scan_refused(void **state) {
                 int r = json_scan(refused[i].s, refused[i].len, JSON_DEPTH_MAX, 0, &offset, &reason);
 
                 if (r != -EBADMSG || offset != refused[i].offset)
-                        fail_msg("%s: %d at %zu (%s)", refused[i].s, r, offset, reason ? reason : "accepted");
+                        fail_msg("%s: %d at %zu (%s)", refused[i].s, r, offset,
+                                 reason ? reason : "accepted");
         }
 }
 

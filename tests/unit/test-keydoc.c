@@ -33,7 +33,7 @@ typedef struct Says {
 } Says;
 
 static Says says(void) {
-        return (Says){
+        return (Says) {
                 .type = "keydoc",
                 .controller_id = CONTROLLER,
                 .serial = 3,
@@ -109,7 +109,7 @@ static char *make(const Says *s) {
 }
 
 static KeyDocTrust trust(void) {
-        return (KeyDocTrust){
+        return (KeyDocTrust) {
                 .controller_id = CONTROLLER,
                 .root_keys = roots_digest,
                 .ca_pins = &pin,

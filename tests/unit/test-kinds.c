@@ -24,7 +24,7 @@ static int read_into(Object *o, const Object *old, const char *text, ObjectMode 
                 if (*p == '\'')
                         *p = '"';
         assert_int_equal(json_parse(strict, strlen(strict), 0, NULL, &json), 0);
-        *e = (FieldError){ 0 };
+        *e = (FieldError) { 0 };
         return object_from_json(o, old, json, mode, e);
 }
 

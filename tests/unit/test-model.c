@@ -176,11 +176,11 @@ static void test_overlap(void **state) {
                 const char *prefix;
                 bool free;
         } cases[] = {
-                { 0x11, "10.1.0.0/16", false },  { 0x11, "10.1.7.0/24", false }, { 0x11, "10.0.0.0/8", false },
-                { 0x10, "10.1.7.0/24", true }, /* inside one's own */
-                { 0x10, "10.1.0.0/16", false }, /* twice */
-                { 0x10, "10.2.0.0/16", false },  { 0x10, "10.2.2.128/25", false }, { 0x10, "10.2.3.0/24", true },
-                { 0x10, "10.255.9.0/24", false }, /* the overlay */
+                { 0x11, "10.1.0.0/16", false }, { 0x11, "10.1.7.0/24", false },
+                { 0x11, "10.0.0.0/8", false },  { 0x10, "10.1.7.0/24", true }, /* inside one's own */
+                { 0x10, "10.1.0.0/16", false },                                /* twice */
+                { 0x10, "10.2.0.0/16", false }, { 0x10, "10.2.2.128/25", false },
+                { 0x10, "10.2.3.0/24", true },  { 0x10, "10.255.9.0/24", false }, /* the overlay */
                 { 0x10, "fd00::/64", true },
         };
 
@@ -202,7 +202,8 @@ static void test_overlap_random(void **state) {
         add(m, make_network(1, "corp", "192.168.0.0/16"));
         add(m, make_node(0x10, "b1", 1));
         for (unsigned i = 0; i < 2000; i++) {
-                Prefix p = { .address = { .family = AF_INET }, .length = (uint8_t) (8 + crypto_random_u64() % 17) };
+                Prefix p = { .address = { .family = AF_INET },
+                             .length = (uint8_t) (8 + crypto_random_u64() % 17) };
                 bool overlaps = false;
 
                 p.address.bytes[0] = 10;
@@ -314,9 +315,15 @@ static void test_tombstones(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                T(test_find),    T(test_rules),   T(test_overlap),
-                T(test_overlap_random), T(test_swap),    T(test_indexes),
-                T(test_index_not_reused_soon), T(test_pending), T(test_tombstones),
+                T(test_find),
+                T(test_rules),
+                T(test_overlap),
+                T(test_overlap_random),
+                T(test_swap),
+                T(test_indexes),
+                T(test_index_not_reused_soon),
+                T(test_pending),
+                T(test_tombstones),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,12 +43,12 @@ static void test_table(void **state) {
 
         assert_int_equal(table_rows(t), 4);
         /* The Chinese characters are two columns wide each. */
-        expect_table(t, &(TableStyle){ .legend = true },
+        expect_table(t, &(TableStyle) { .legend = true },
                      "NAME                          BYTES STATE\n"
                      "b1                               12 up\n"
                      "spoke/上海                   123456 down\n"
                      "a rather long name of a node      - -\n");
-        expect_table(t, &(TableStyle){ .legend = false },
+        expect_table(t, &(TableStyle) { .legend = false },
                      "b1                               12 up\n"
                      "spoke/上海                   123456 down\n"
                      "a rather long name of a node      - -\n");
@@ -57,13 +57,13 @@ static void test_table(void **state) {
 static void test_table_fits(void **state) {
         _cleanup_(table_freep) Table *t = sample();
 
-        expect_table(t, &(TableStyle){ .legend = true, .width = 25 },
+        expect_table(t, &(TableStyle) { .legend = true, .width = 25 },
                      "NAME          BYTES STATE\n"
                      "b1               12 up\n"
                      "spoke/上海   123456 down\n"
                      "a rather lo…      - -\n");
         /* Columns are not cut below eight, whatever the terminal. */
-        expect_table(t, &(TableStyle){ .legend = true, .width = 5 },
+        expect_table(t, &(TableStyle) { .legend = true, .width = 5 },
                      "NAME      BYTES STATE\n"
                      "b1           12 up\n"
                      "spoke/…  123456 down\n"
@@ -78,7 +78,7 @@ static void test_table_color(void **state) {
         assert_int_equal(table_add(t, "B", COLOR_NONE), 0);
         assert_int_equal(table_add(t, "good", COLOR_GOOD), 0);
         assert_int_equal(table_add(t, "bad", COLOR_BAD), 0);
-        expect_table(t, &(TableStyle){ .legend = true, .color = true },
+        expect_table(t, &(TableStyle) { .legend = true, .color = true },
                      "\033[4mA    B\033[0m\n\033[0;32mgood\033[0m \033[0;1;31mbad\033[0m\n");
 }
 
@@ -89,7 +89,7 @@ static void test_escape(void **state) {
         assert_int_equal(table_new(1, &t), 0);
         assert_int_equal(table_add(t, "N", COLOR_NONE), 0);
         assert_int_equal(table_add(t, "a\033[31mb\nc\x7f\xc2\x9b", COLOR_NONE), 0);
-        expect_table(t, &(TableStyle){ .legend = false }, "a\\x1b[31mb\\x0ac\\x7f\\xc2\\x9b\n");
+        expect_table(t, &(TableStyle) { .legend = false }, "a\\x1b[31mb\\x0ac\\x7f\\xc2\\x9b\n");
 }
 
 static void test_json(void **state) {

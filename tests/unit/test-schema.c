@@ -95,7 +95,7 @@ static int read_into(Object *o, const Object *old, const char *text, ObjectMode 
         _cleanup_json_ json_object *json = NULL;
 
         assert_int_equal(json_parse(text, strlen(text), 0, NULL, &json), 0);
-        *e = (FieldError){ 0 };
+        *e = (FieldError) { 0 };
         return object_from_json(o, old, json, mode, e);
 }
 
@@ -447,10 +447,10 @@ static Object *select_one(sqlite3 *db) {
                 SqlValue v = { SQL_NULL };
 
                 if (type == SQLITE_INTEGER)
-                        v = (SqlValue){ .type = SQL_INTEGER,
+                        v = (SqlValue) { .type = SQL_INTEGER,
                                         .integer = sqlite3_column_int64(statement, column) };
                 else if (type == SQLITE_TEXT)
-                        v = (SqlValue){ .type = SQL_TEXT,
+                        v = (SqlValue) { .type = SQL_TEXT,
                                         .text = (char *) sqlite3_column_text(statement, column) };
                 assert_int_equal(field_set_sql(&fields[i], o, &v), 0);
         }

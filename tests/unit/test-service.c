@@ -87,12 +87,12 @@ static void job_drop(void *userdata) {
 }
 
 static int submit(Worker *w, sd_event *event, Probe *probe, unsigned number, int (*run)(void *)) {
-        Job *j = new (Job);
+        Job *j = new(Job);
         int r;
 
         assert_non_null(j);
-        *j = (Job){ .probe = probe, .number = number, .event = event };
-        r = worker_submit(w, &(WorkerJob){ .run = run, .done = job_done, .drop = job_drop, .userdata = j });
+        *j = (Job) { .probe = probe, .number = number, .event = event };
+        r = worker_submit(w, &(WorkerJob) { .run = run, .done = job_done, .drop = job_drop, .userdata = j });
         if (r < 0)
                 free(j);
         return r;
@@ -234,7 +234,7 @@ static bool bus_start(Bus *b) {
         char config[64], argument[96], *argv[] = { "dbus-daemon", "--nofork", "--nosyslog", argument, NULL };
         FILE *f;
 
-        *b = (Bus){ .directory = "/tmp/sdwan-test-XXXXXX" };
+        *b = (Bus) { .directory = "/tmp/sdwan-test-XXXXXX" };
         assert_non_null(mkdtemp(b->directory));
         assert_int_equal(chmod(b->directory, 0755), 0);
         (void) snprintf(config, sizeof(config), "%s/config", b->directory);
@@ -383,7 +383,7 @@ static int fixture_call(Fixture *f, const char *address, uid_t uid, bool interac
 static void fixture_start(Fixture *f, const char *address, Play play) {
         sigset_t mask;
 
-        *f = (Fixture){ .play = play };
+        *f = (Fixture) { .play = play };
         (void) sigemptyset(&mask);
         (void) sigaddset(&mask, SIGCHLD);
         assert_int_equal(sigprocmask(SIG_BLOCK, &mask, NULL), 0);
@@ -391,9 +391,9 @@ static void fixture_start(Fixture *f, const char *address, Play play) {
         assert_int_equal(bus_open(address, &f->service), 0);
         assert_true(sd_bus_attach_event(f->service, f->event, 0) >= 0);
         assert_int_equal(bus_register(f->service,
-                                      &(BusInterface){ .path = PATH,
-                                                       .interface = SERVICE ".Manager",
-                                                       .vtable = test_vtable },
+                                      &(BusInterface) { .path = PATH,
+                                                        .interface = SERVICE ".Manager",
+                                                        .vtable = test_vtable },
                                       1, f),
                          0);
         assert_true(sd_bus_request_name(f->service, SERVICE, 0) >= 0);
@@ -623,7 +623,9 @@ static void test_introspect(void **state) {
 /* program: what is answered at once, and what goes on */
 
 static int arguments(const char *argument, const char **ret_config, int *ret_status) {
-        static const Program program = { .name = "sdwan-test", .about = "Tests.", .config_path = "/nowhere" };
+        static const Program program = { .name = "sdwan-test",
+                                         .about = "Tests.",
+                                         .config_path = "/nowhere" };
         char *argv[] = { "sdwan-test", (char *) argument, NULL };
 
         optind = 0;
@@ -696,8 +698,8 @@ int main(void) {
                 cmocka_unit_test(test_worker_order), cmocka_unit_test(test_worker_busy),
                 cmocka_unit_test(test_worker_drop),  cmocka_unit_test(test_worker_abandon),
                 cmocka_unit_test(test_introspect),   cmocka_unit_test(test_program),
-                cmocka_unit_test(test_event_timer),
-                cmocka_unit_test(test_polkit),       cmocka_unit_test(test_daemon),
+                cmocka_unit_test(test_event_timer),  cmocka_unit_test(test_polkit),
+                cmocka_unit_test(test_daemon),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,8 @@ static int teardown(void **state) {
 static int try_open_full(Fixture *f, const StoreMigration *migrations, size_t n) {
         free(f->message);
         f->message = NULL;
-        return store_open_full(f->path, kinds, n_kinds, f->worker, migrations, n, &f->problem, &f->message, &f->store);
+        return store_open_full(f->path, kinds, n_kinds, f->worker, migrations, n, &f->problem, &f->message,
+                               &f->store);
 }
 
 static int try_open(Fixture *f) {
@@ -128,7 +129,8 @@ static int64_t query(const char *path, const char *sql) {
 static void execute(const char *path, const char *sql) {
         _cleanup_sqlite_ sqlite3 *db = NULL;
 
-        assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL),
+                         SQLITE_OK);
         assert_true(sqlite_run(db, sql) >= 0);
 }
 
@@ -140,7 +142,8 @@ static int count_object(Object *o, void *userdata) {
         return 0;
 }
 
-static int find_item(const char *topic, const char *item, uint64_t revision, const char *data, void *userdata) {
+static int find_item(const char *topic, const char *item, uint64_t revision, const char *data,
+                     void *userdata) {
         unsigned *n = userdata;
 
         if (streq(item, "gone"))
@@ -249,7 +252,11 @@ static void test_batch(void **state) {
                 (void) snprintf(name, sizeof(name), "n%llu", (unsigned long long) i);
                 o = make_network(name, "10.0.0.0/16");
                 /* number 10 comes with an old revision */
-                assert_true(store_transaction_new(f->store, i == 10 ? 3 : i > 10 ? i - 1 : i, 1, "u", &t) >= 0);
+                assert_true(store_transaction_new(f->store,
+                                                  i == 10  ? 3
+                                                  : i > 10 ? i - 1
+                                                           : i,
+                                                  1, "u", &t) >= 0);
                 assert_true(store_transaction_object(t, NULL, o) >= 0);
                 assert_true(store_submit(f->store, t, on_done, f) >= 0);
         }
@@ -326,9 +333,12 @@ static void test_record_hides_secrets(void **state) {
         assert_true(store_transaction_new(f->store, 1, 1, "u", &t) >= 0);
         assert_true(store_transaction_object(t, o, changed) >= 0);
         assert_int_equal(commit(f, t), 0);
-        assert_int_equal(query(f->path, "SELECT count(*) FROM change WHERE op = 'update' AND after LIKE '%hidden%'"), 1);
-        assert_int_equal(query(f->path, "SELECT count(*) FROM change WHERE ifnull(before,'') || after LIKE '%abab%'"
-                                        " OR ifnull(before,'') || after LIKE '%cdcd%'"),
+        assert_int_equal(query(f->path,
+                               "SELECT count(*) FROM change WHERE op = 'update' AND after LIKE '%hidden%'"),
+                         1);
+        assert_int_equal(query(f->path,
+                               "SELECT count(*) FROM change WHERE ifnull(before,'') || after LIKE '%abab%'"
+                               " OR ifnull(before,'') || after LIKE '%cdcd%'"),
                          0);
         assert_int_equal(query(f->path, "SELECT count(*) FROM users WHERE token_hash LIKE 'cdcd%'"), 1);
 }
@@ -399,7 +409,8 @@ static void make_database(Fixture *f) {
         close_store(f);
 }
 
-/* Every page in turn is overwritten: found, or it was one that says nothing; never a crash, never a new database. */
+/* Every page in turn is overwritten: found, or it was one that says nothing; never a crash, never a new
+ * database. */
 static void test_damaged_pages(void **state) {
         Fixture *f = *state;
         unsigned found = 0, pages;
@@ -478,7 +489,8 @@ static void test_modes(void **state) {
 static void test_migration(void **state) {
         Fixture *f = *state;
         StoreMigration two[] = { store_migrations[0], { "CREATE TABLE fresh (x INTEGER)" } };
-        StoreMigration broken[] = { store_migrations[0], { "CREATE TABLE half (x INTEGER); SELECT nonsense FROM nowhere" } };
+        StoreMigration broken[] = { store_migrations[0],
+                                    { "CREATE TABLE half (x INTEGER); SELECT nonsense FROM nowhere" } };
         char backup[128];
 
         make_database(f);
@@ -574,7 +586,8 @@ static void test_full_disk(void **state) {
         assert_non_null(strstr(f->message, "Free space"));
         assert_true(unlink(filler) >= 0);
         assert_int_equal(try_open(f), 0);
-        assert_int_equal(query(f->path, "SELECT count(*) FROM networks WHERE name IN ('first', 'after')"), 2);
+        assert_int_equal(query(f->path, "SELECT count(*) FROM networks WHERE name IN ('first', 'after')"),
+                         2);
         close_store(f);
         assert_true(umount(f->folder) >= 0);
 

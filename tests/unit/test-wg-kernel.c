@@ -83,7 +83,7 @@ static void test_update_only(void **state) {
 
 static int setup(void **state) {
         _cleanup_(rtnl_closep) Rtnl *r = NULL;
-        Fixture *f = new (Fixture);
+        Fixture *f = new(Fixture);
         int index;
 
         if (!f || crypto_setup() < 0 || rtnl_open(&r) < 0)

@@ -62,7 +62,7 @@ static pid_t start_program(const char *name) {
 }
 
 static int setup(void **state) {
-        Fixture *f = new (Fixture);
+        Fixture *f = new(Fixture);
 
         if (!f || crypto_setup() < 0 || unshare(CLONE_NEWNET) < 0)
                 return -1;
