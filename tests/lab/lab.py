@@ -95,12 +95,12 @@ class Node:
         self.processes = {}
         self.holder = subprocess.Popen(
             [*WITH_US, "unshare", "--net", "--mount", "--uts", "--propagation", propagation(), "--", "sh", "-c", HOLDER, "sh", name],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, cwd="/")
         if self.holder.stdout.readline() != b"ready\n":
             raise LabError("the namespaces of %s could not be made" % name)
 
     def enter(self, *command):
-        return ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-u", "-r", "--", *map(str, command)]
+        return ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-u", "-r", "-w", "--", *map(str, command)]
 
     def run(self, *command, check=True, input=None, timeout=60):
         result = subprocess.run(self.enter(*command), input=input, capture_output=True, text=True, timeout=timeout)
