@@ -188,6 +188,8 @@ static int conn_step(HttpConn *c, uint32_t events) {
         if (r < 0)
                 return r;
         if (c->server->draining && conn_is_drained(c)) {
+                if (c->state == HTTP_CONN_H2)
+                        h2_conn_goodbye(c);
                 http_conn_bye(c);
                 return -ESHUTDOWN;
         }

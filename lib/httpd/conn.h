@@ -222,6 +222,7 @@ void h2_server_done(HttpServer *s);
 int h2_conn_start(HttpConn *c) _nodiscard_;
 int h2_conn_process(HttpConn *c) _nodiscard_;
 int h2_conn_drain(HttpConn *c) _nodiscard_;
+void h2_conn_goodbye(HttpConn *c);
 bool h2_conn_streams_only(const HttpConn *c);
 uint64_t h2_conn_deadline(const HttpConn *c);
 void h2_conn_done(HttpConn *c);

@@ -508,13 +508,18 @@ int h2_conn_process(HttpConn *c) {
         return 0;
 }
 
+/* RFC 9113, 6.8: first a notice that refuses nothing, because requests may be on their way to us … */
 int h2_conn_drain(HttpConn *c) {
-        int r;
+        return nghttp2_submit_shutdown_notice(c->h2->session) < 0 ? -ENOMEM : 0;
+}
 
-        r = nghttp2_submit_goaway(c->h2->session, NGHTTP2_FLAG_NONE,
-                                  nghttp2_session_get_last_proc_stream_id(c->h2->session), NGHTTP2_NO_ERROR,
-                                  NULL, 0);
-        return r < 0 ? -ENOMEM : 0;
+/* … and the last stream that was answered when the connection ends, so that a client knows what to send again. */
+void h2_conn_goodbye(HttpConn *c) {
+        nghttp2_session *session = c->h2->session;
+
+        if (nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session),
+                                  NGHTTP2_NO_ERROR, NULL, 0) >= 0)
+                (void) send_frames(c);
 }
 
 bool h2_conn_streams_only(const HttpConn *c) {

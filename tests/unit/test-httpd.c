@@ -443,6 +443,28 @@ static void test_h2_drain(void **state) {
         stop(&f);
 }
 
+/* A client that has connected but whose first request is still on its way is let finish. */
+static void test_h2_drain_waits_for_a_first_request(void **state) {
+        _cleanup_buffer_ Buffer b = { 0 }, in = { 0 };
+        Fixture f = fixture();
+        Client c;
+
+        start(&f, true);
+        h2_begin(&c, &f, &b);
+        send_all(&c, &b);
+        (void) usleep(100000); /* the server has read the preface */
+        command(&f, 2);
+        (void) usleep(100000); /* the notice is out */
+        b.len = 0;
+        frame(&b, 1, 5, 1, get_block, sizeof(get_block) - 1);
+        send_all(&c, &b);
+        assert_true(client_expect(&c, &in, "ok"));
+        assert_true(client_is_closed(&c));
+        client_close(&c);
+        assert_true(wait_for(&f.drained, 1));
+        stop(&f);
+}
+
 static void check_doomed(Fixture *f, Buffer *b, Client *c) {
         Client good;
 
@@ -553,6 +575,7 @@ int main(void) {
                 cmocka_unit_test(test_h2),
                 cmocka_unit_test(test_h2_stream_queue_is_bounded),
                 cmocka_unit_test(test_h2_drain),
+                cmocka_unit_test(test_h2_drain_waits_for_a_first_request),
                 cmocka_unit_test(test_h2_rapid_reset),
                 cmocka_unit_test(test_h2_continuation),
                 cmocka_unit_test(test_h2_floods),
