@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: The sdwan authors
 """A controller that cannot work says what to do, ends with its documented status, and destroys nothing (F-04, F-07, F-08, F-32)."""
 
+import os
 import re
 import unittest
 
@@ -101,6 +102,11 @@ class BadState(LabCase):
         finally:
             self.ctl.write("/etc/sdwan/controld.conf", good)
 
+    def rows(self):
+        """What the database says. SQLite moves its log into the file when it can, so the file's bytes are no measure here."""
+        self.ctl.run("sh", "-c", "rm -rf /run/copy && mkdir /run/copy && cp -a %s* /run/copy/" % self.database)
+        return self.ctl.out("sqlite3", "/run/copy/" + os.path.basename(self.database), ".dump")
+
     def test_full_disk(self):
         """At the start with no space, and while running: reads go on, a write is refused with words, and space heals it."""
         self.ctl.run("sh", "-c", "mount -t tmpfs -o size=1m,mode=0700 tmpfs %s && cp -a /run/good/. %s/" % (STATE, STATE))
@@ -118,7 +124,7 @@ class BadState(LabCase):
             self.assertNotIn("n%d" % number, names)
             # A restart on the full disk: whatever it says, it destroys nothing.
             self.assertEqual(self.ctl.stop("sdwan-controld"), 0)
-            before = self.digest()
+            before = self.rows()
             process = self.ctl.spawn("full", self.lab.binary("sdwan-controld"))
             wait_for("a controller on a full disk", lambda: process.poll() is not None or self.ctl.bus_has("org.sdwan.Control1"))
             if process.poll() is None:
@@ -127,7 +133,7 @@ class BadState(LabCase):
             else:
                 self.assertEqual(process.returncode, STORE)
                 self.assertRegex(self.ctl.log("full"), "(?i)space|full")
-            self.assertEqual(self.digest(), before)
+            self.assertEqual(self.rows(), before)
             self.ctl.run("rm", STATE + "/filler")
             self.ctl.start_daemon("sdwan-controld", "org.sdwan.Control1")
             self.ctl.ctl("add", "network", "--name", "after", "--prefix4", "172.16.0.0/16")
